@@ -2,6 +2,7 @@
 //! file for each group that has rules.
 
 mod bitcoin_core;
+mod electrum;
 mod exposed;
 mod http;
 mod index;
@@ -14,7 +15,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::{Auth, BitcoinCore, Config, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletConfig};
+use crate::config::{
+    Auth, BitcoinCore, Config, ElectrumConfig, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletConfig,
+};
 use crate::error::ConfigError;
 use crate::network::Network;
 use crate::read::unknown_targets;
@@ -86,6 +89,7 @@ impl Config {
             hosts: http::hosts(values)?,
             local_admin: values.get(&key::LOCAL_ADMIN)? && trusted_proxies.is_empty(),
             trusted_proxies,
+            electrum: ElectrumConfig::check(values)?,
             tls: TlsFiles::check(values)?,
             scanner: values.get(&key::SCANNER)?,
             mine_interval: mine_interval(values)?,
@@ -117,6 +121,7 @@ fn broken_rules(values: &Values, operator_url: &str, network: Network) -> Vec<Co
         WalletConfig::check(values, network).err(),
         TlsFiles::check(values).err(),
         mine_interval(values).err(),
+        ElectrumConfig::check(values).err(),
     ];
     rules.into_iter().flatten().chain(onion::wrong(values)).collect()
 }
@@ -135,9 +140,7 @@ fn dev_mode(values: &Values, network: Network) -> Result<bool, ConfigError> {
 fn http_url(values: &Values) -> Result<SocketAddr, ConfigError> {
     let http = values.get(&key::HTTP_URL)?;
     let ws = values.get(&key::WS_URL)?;
-    // An unspecified address binds the port on all addresses; `::` includes those of IPv4.
-    let share = |ip: IpAddr, other: IpAddr| ip == other || (ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4()));
-    if http.port() != 0 && http.port() == ws.port() && (share(http.ip(), ws.ip()) || share(ws.ip(), http.ip())) {
+    if share_a_port(http, ws) {
         let why = format!(
             "expected another port than that of ws_url ({})",
             values.origin("ws_url")
@@ -145,6 +148,13 @@ fn http_url(values: &Values) -> Result<SocketAddr, ConfigError> {
         return Err(values.wrong(&key::HTTP_URL, why));
     }
     Ok(http)
+}
+
+/// Whether not both can be listened on.
+fn share_a_port(one: SocketAddr, other: SocketAddr) -> bool {
+    // An unspecified address binds the port on all addresses; `::` includes those of IPv4.
+    let share = |ip: IpAddr, other: IpAddr| ip == other || (ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4()));
+    one.port() != 0 && one.port() == other.port() && (share(one.ip(), other.ip()) || share(other.ip(), one.ip()))
 }
 
 fn mine_interval(values: &Values) -> Result<Option<Duration>, ConfigError> {

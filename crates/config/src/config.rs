@@ -14,7 +14,10 @@ use sdk_relay_platform::net::Proxy;
 pub use bitcoin_core::{BitcoinCore, Credentials};
 pub(crate) use bitcoin_core::{ZMQ_OFF, default_cookie};
 pub(crate) use parts::WalletMode;
-pub use parts::{AllowPrivate, Auth, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletConfig, WalletKeys};
+pub use parts::{
+    AllowPrivate, Auth, ElectrumBackend, ElectrumConfig, IndexConfig, MeshConfig, RetentionConfig, TlsFiles,
+    WalletConfig, WalletKeys,
+};
 
 use crate::error::ConfigError;
 use crate::network::Network;
@@ -87,6 +90,8 @@ pub struct Config {
     pub local_admin: bool,
     /// Reverse proxies whose forwarding header is used.
     pub trusted_proxies: TrustedProxies,
+    /// The Electrum protocol.
+    pub electrum: ElectrumConfig,
     /// Source of the TLS certificate of both ports; `None`: plain text.
     pub tls: Option<TlsFiles>,
     /// The scan engine.

@@ -1,5 +1,6 @@
 //! Parses single values: one function for each type. Rules between settings are in `check`.
 
+mod electrum;
 mod http;
 mod keys;
 mod log;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use sdk_relay_bip352::{Engine, Fast};
 
+pub(crate) use electrum::electrum_backend;
 pub(crate) use http::{hosts, origins, proxies};
 pub(crate) use keys::{scan_key, spend_key};
 pub(crate) use log::{level, unknown_targets};
@@ -82,6 +84,14 @@ pub(crate) fn password(value: &Value) -> Result<Option<Secret>, Wrong> {
 
 pub(crate) fn address(value: &Value) -> Result<SocketAddr, Wrong> {
     value.as_text().parse().map_err(|_| Wrong::unexpected())
+}
+
+/// `None` for an empty text.
+pub(crate) fn optional_address(value: &Value) -> Result<Option<SocketAddr>, Wrong> {
+    match value.as_text() {
+        "" => Ok(None),
+        _ => address(value).map(Some),
+    }
 }
 
 /// A token that clients or relays present.

@@ -15,7 +15,7 @@ use sdk_relay_bip352::Fast;
 use sdk_relay_chain::node::ZmqAddress;
 use sdk_relay_platform::net::Proxy;
 
-use crate::config::{AllowPrivate, WalletMode};
+use crate::config::{AllowPrivate, ElectrumBackend, WalletMode};
 use crate::ip_network::IpNetwork;
 use crate::network::Network;
 use crate::read;
@@ -30,6 +30,8 @@ const HTTP_URL_PATTERN: &str = r"^https?://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3}
 const LISTEN: &str = "an address to listen on, such as 0.0.0.0:8090 or [::]:8090";
 const PROXY: &str = "the URL of a SOCKS proxy, socks5://HOST:PORT, or socks5://USER:PASSWORD@HOST:PORT";
 const ORACLE: &str = "the URL of a BlindBit Oracle, http://HOST:PORT or https://HOST:PORT";
+const ELECTRUM_ADDRESS: &str = "an address to listen on, such as 127.0.0.1:50001 or [::]:50002, or nothing";
+const BACKEND: &str = "the address of an Electrum server, tcp://HOST:PORT or ssl://HOST:PORT";
 const TOKEN: &str = "16 or more printable ASCII characters without spaces, or nothing";
 const PATH: &str = "a path";
 /// Longest interval: one day.
@@ -68,6 +70,7 @@ pub static GROUPS: &[(&str, &str)] = &[
     ("limits", "Limits that protect the relay."),
     ("auth", "Tokens of the HTTP API."),
     ("http", "Names, web pages and proxies."),
+    ("electrum", "The Electrum protocol, for wallets such as Sparrow."),
     ("tls", "The certificate of both ports."),
     ("dev", "The embedded development chain."),
     ("log", "The log."),
@@ -326,6 +329,30 @@ settings! {
     /// Choose `forwarded` if your proxies write `Forwarded` and pass on an `X-Forwarded-For` from the client.
     FORWARDING_HEADER: ForwardingHeader =
         choice("http.forwarding_header", "auto", &["auto", "x-forwarded-for", "forwarded"], read::forwarding_header);
+
+    /// Listen address of the Electrum protocol without TLS, `IP:PORT`; 50001 is the usual port. Empty: none.
+    ELECTRUM_LISTEN: Option<SocketAddr> = text("electrum.listen", "", ELECTRUM_ADDRESS, read::optional_address);
+
+    /// Listen address of the Electrum protocol with TLS and the certificate of `[tls]`, `IP:PORT`; 50002 is the usual
+    /// port. Empty: none.
+    ELECTRUM_TLS_LISTEN: Option<SocketAddr> =
+        text("electrum.tls_listen", "", ELECTRUM_ADDRESS, read::optional_address);
+
+    /// Whether wallets on other machines may subscribe to silent payments at `electrum.listen`. Their scan keys then
+    /// cross the network unencrypted, and whoever reads one sees all payments to its wallet.
+    ELECTRUM_ALLOW_PLAINTEXT: bool = flag("electrum.allow_plaintext", false);
+
+    /// Whether the Electrum ports are open although `auth.read_token` is set: the protocol has no tokens.
+    ELECTRUM_OPEN: bool = flag("electrum.open", false);
+
+    /// Electrum server that answers what this relay does not know: `blockchain.scripthash.*` of scripts that are no
+    /// silent payments of the client, and other transactions. It sees these requests, but never a silent payment that
+    /// the relay found. Empty: such requests are refused with the reason.
+    ELECTRUM_BACKEND: Option<ElectrumBackend> = text("electrum.backend", "", BACKEND, read::electrum_backend);
+
+    /// Whether notifications of silent payments have positional parameters, as some clients of the protocol's draft
+    /// expect, and not named ones. Sparrow reads both.
+    ELECTRUM_POSITIONAL: bool = flag("electrum.positional_notifications", false);
 
     /// PEM file of the certificate. With `tls.key`, both ports speak TLS only. The file may contain the chain, the
     /// relay's own certificate first. On SIGHUP the relay reads the files again; existing connections continue.

@@ -11,4 +11,6 @@ pub struct Timeouts {
     pub mesh: sdk_relay_mesh_net::Timeouts,
     /// BlindBit's routes.
     pub blindbit: sdk_relay_blindbit::Timeouts,
+    /// Electrum clients, and what they wait for.
+    pub electrum: sdk_relay_electrum::Timeouts,
 }

@@ -75,6 +75,9 @@ pub fn check(config: &Config) -> Result<(), PreflightError> {
     errors.extend(certificate(config).err());
     errors.extend(address(config, "ws_url", config.ws_url).err().map(Into::into));
     errors.extend(address(config, "http_url", config.http_url).err().map(Into::into));
+    for (key, electrum) in config.electrum.addresses() {
+        errors.extend(address(config, key, electrum).err().map(Into::into));
+    }
     errors.extend(trust(config).err().map(Into::into));
     if is_usable {
         errors.extend(data_files::check(config).into_iter().map(Into::into));

@@ -113,6 +113,16 @@ impl RelayProcess {
         format!("http://{}", self.http)
     }
 
+    /// `127.0.0.1:PORT` of the Electrum protocol, without TLS. Panics without [`RelayOptions::electrum`].
+    pub fn electrum(&self) -> &str {
+        self.options.value("ELECTRUM__LISTEN").expect("it is configured")
+    }
+
+    /// The same with TLS. Panics without [`RelayOptions::electrum_tls`].
+    pub fn electrum_tls(&self) -> &str {
+        self.options.value("ELECTRUM__TLS_LISTEN").expect("it is configured")
+    }
+
     /// Process id. Panics when the relay does not run.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("the relay runs").id()

@@ -31,7 +31,7 @@ pub struct Handles {
     /// The reports that syncs carry.
     pub host: Arc<dyn Host>,
     /// Permits for computations with the keys of watches.
-    pub key_work: KeyWork,
+    pub key_work: Arc<KeyWork>,
     /// Memory budget for incomplete input.
     pub input: Arc<InputBudget>,
     /// How long clients may take.

@@ -38,7 +38,8 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         stores(config, report);
     }
     space(config, user.is_some(), report);
-    for (key, address) in [("ws_url", config.ws_url), ("http_url", config.http_url)] {
+    let apis = [("ws_url", config.ws_url), ("http_url", config.http_url)];
+    for (key, address) in apis.into_iter().chain(config.electrum.addresses()) {
         port(config, key, address, user.is_some(), report);
     }
     certificate(config, report);

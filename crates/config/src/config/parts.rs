@@ -1,5 +1,6 @@
 //! The parts of the configuration, one for each table that has more than single values.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use bitcoin::secp256k1::{PublicKey, SecretKey};
@@ -55,6 +56,45 @@ pub enum AllowPrivate {
     No,
     /// Private addresses are allowed in the networks of configured relays.
     Auto,
+}
+
+/// The Electrum protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ElectrumConfig {
+    /// Listen address without TLS; `None`: none.
+    pub listen: Option<SocketAddr>,
+    /// Listen address with TLS; `None`: none.
+    pub tls_listen: Option<SocketAddr>,
+    /// Whether clients on other machines may send scan keys without TLS.
+    pub allow_plaintext: bool,
+    /// Whether it is open although reading needs a token.
+    pub open: bool,
+    /// The server that answers what this relay does not know.
+    pub backend: Option<ElectrumBackend>,
+    /// Whether notifications of silent payments have positional parameters.
+    pub positional_notifications: bool,
+}
+
+impl ElectrumConfig {
+    /// The listen addresses, with their keys.
+    pub fn addresses(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> + use<> {
+        let all = [
+            ("electrum.listen", self.listen),
+            ("electrum.tls_listen", self.tls_listen),
+        ];
+        all.into_iter().filter_map(|(key, address)| Some((key, address?)))
+    }
+}
+
+/// Address of an Electrum server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElectrumBackend {
+    /// Whether it speaks TLS.
+    pub is_tls: bool,
+    /// Its name or IP address, without brackets.
+    pub host: String,
+    /// `HOST:PORT`; an IPv6 address is in brackets.
+    pub target: String,
 }
 
 /// Source of the certificate.

@@ -24,6 +24,7 @@ const CRATES: &[&str] = &[
     "sdk_relay_detect",
     "sdk_relay_devchain",
     "sdk_relay_echo",
+    "sdk_relay_electrum",
     "sdk_relay_events",
     "sdk_relay_files",
     "sdk_relay_http",

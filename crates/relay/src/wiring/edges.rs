@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use sdk_relay_electrum::serve_electrum;
 use sdk_relay_http::{Figures, Front};
 use sdk_relay_http_common::Edge;
+use sdk_relay_platform::net::Listener;
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_service::{FeeSource, KeyWork};
 use sdk_relay_supervisor::Supervisor;
@@ -17,16 +19,22 @@ use super::metrics::Registries;
 use super::service::Service;
 use super::sockets::Sockets;
 
-/// The servers of both APIs, running.
+/// The servers of all edges, running.
 pub(crate) struct Servers {
     pub(crate) websockets: Arc<sdk_relay_ws::Handles>,
     pub(crate) http_api: Front,
-    /// Closes the connections of both with this code.
+    /// Closes all connections with this code.
     pub(crate) ending: watch::Sender<Option<CloseCode>>,
     pub(crate) http_runtime: HttpRuntime,
 }
 
-/// Serves both APIs. The registries are those of `GET /metrics`.
+/// What several edges use.
+struct Shared {
+    key_work: Arc<KeyWork>,
+    fees: Arc<FeeSource>,
+}
+
+/// Serves all edges. The registries are those of `GET /metrics`.
 pub(crate) fn serve(
     service: &Service,
     sockets: Sockets,
@@ -43,10 +51,20 @@ pub(crate) fn serve(
         Arc::new(supervisor.clone()),
         service.timeouts.transport,
     );
-    let websockets = service.websockets();
+    let shared = Shared {
+        key_work: Arc::default(),
+        fees: Arc::new(FeeSource::new(Arc::clone(&service.parts.chain))),
+    };
+    let websockets = service.websockets(&shared);
     let http_runtime = HttpRuntime::new().context("cannot start the threads of the HTTP API")?;
     let http = http_runtime.adopt(sockets.http).context("cannot use the HTTP port")?;
-    let http_api = service.http(&websockets, registries);
+    let http_api = service.http(&websockets, &shared, registries);
+    service.electrum(
+        &shared,
+        (sockets.electrum, sockets.electrum_tls),
+        &listeners,
+        supervisor,
+    );
     let serve_ws = serve_websockets(Arc::clone(&websockets), sockets.ws, listeners.clone());
     supervisor.task("WebSocket server", serve_ws);
     let serve_http = serve_http(http_api.clone(), http, listeners);
@@ -61,7 +79,7 @@ pub(crate) fn serve(
 
 impl Service {
     /// The WebSocket API.
-    fn websockets(&self) -> Arc<sdk_relay_ws::Handles> {
+    fn websockets(&self, shared: &Shared) -> Arc<sdk_relay_ws::Handles> {
         Arc::new(sdk_relay_ws::Handles {
             settings: Arc::clone(&self.settings),
             identity: Arc::clone(&self.identity),
@@ -71,7 +89,7 @@ impl Service {
             mesh: Arc::clone(&self.parts.mesh.mesh),
             syncs: Arc::clone(&self.parts.mesh.syncs),
             host: Arc::clone(&self.host),
-            key_work: KeyWork::default(),
+            key_work: Arc::clone(&shared.key_work),
             input: Arc::clone(&self.input_budget),
             timeouts: self.timeouts.ws,
             timings: Arc::clone(&self.parts.metrics.timings),
@@ -90,8 +108,47 @@ impl Service {
         })
     }
 
+    /// The Electrum protocol, on the ports that are configured: without TLS, and with it.
+    fn electrum(
+        &self,
+        shared: &Shared,
+        (plain, tls): (Option<Listener>, Option<Listener>),
+        listeners: &ListenerState,
+        supervisor: &Supervisor,
+    ) {
+        if plain.is_none() && tls.is_none() {
+            return;
+        }
+        let (handles, follow) = sdk_relay_electrum::Handles::new(sdk_relay_electrum::Parts {
+            settings: Arc::clone(&self.settings),
+            chain: Arc::clone(&self.parts.chain),
+            fees: Arc::clone(&shared.fees),
+            hub: Arc::clone(&self.parts.hub),
+            detection: self.parts.detection.clone(),
+            index: self.parts.index.clone(),
+            key_work: Arc::clone(&shared.key_work),
+            input: Arc::clone(&self.input_budget),
+            answers: Arc::clone(&self.answers),
+            traffic: Arc::clone(&self.parts.metrics.traffic),
+            metrics: self.parts.metrics.electrum.clone(),
+            timeouts: self.timeouts.electrum,
+        });
+        supervisor.task("tip for Electrum", follow);
+        for (name, listener, certificate) in [
+            ("Electrum server", plain, None),
+            ("Electrum server with TLS", tls, listeners.tls.clone()),
+        ] {
+            let Some(listener) = listener else { continue };
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!(%address, tls = certificate.is_some(), "listening for Electrum clients");
+            }
+            let serve = serve_electrum(Arc::clone(&handles), listener, certificate, listeners.clone());
+            supervisor.task(name, serve);
+        }
+    }
+
     /// The HTTP API: its own routes and those of the other edges.
-    fn http(&self, websockets: &Arc<sdk_relay_ws::Handles>, registries: Registries) -> Front {
+    fn http(&self, websockets: &Arc<sdk_relay_ws::Handles>, shared: &Shared, registries: Registries) -> Front {
         let edges = vec![
             self.blindbit(),
             sdk_relay_ws::edge(websockets),
@@ -112,7 +169,7 @@ impl Service {
             restart: Arc::clone(&self.restart),
             identity: Arc::clone(&self.identity),
             chain: Arc::clone(&self.parts.chain),
-            fees: Arc::new(FeeSource::new(Arc::clone(&self.parts.chain))),
+            fees: Arc::clone(&shared.fees),
             hub: Arc::clone(&self.parts.hub),
             mesh: Arc::clone(&self.parts.mesh.mesh),
             syncs: Arc::clone(&self.parts.mesh.syncs),

@@ -6,6 +6,7 @@ use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::FollowStatus;
 use sdk_relay_detect::DetectionMetrics;
+use sdk_relay_electrum::ElectrumMetrics;
 use sdk_relay_http::HttpMetrics;
 use sdk_relay_mesh_net::MeshMetrics;
 use sdk_relay_service::node_figures;
@@ -27,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) input: InputMetrics,
     pub(crate) http: HttpMetrics,
+    pub(crate) electrum: ElectrumMetrics,
     pub(crate) mesh: Arc<MeshMetrics>,
     pub(crate) detection: Arc<DetectionMetrics>,
     pub(crate) vitals: Arc<Vitals>,
@@ -46,6 +48,8 @@ impl Metrics {
         input.register(public);
         let http = HttpMetrics::default();
         http.register(public);
+        let electrum = ElectrumMetrics::default();
+        electrum.register(public, private);
         let mesh = Arc::new(MeshMetrics::new(Arc::clone(&traffic)));
         mesh.register(public);
         let detection = Arc::<DetectionMetrics>::default();
@@ -56,6 +60,7 @@ impl Metrics {
             traffic,
             input,
             http,
+            electrum,
             mesh,
             detection,
             vitals: Arc::new(Vitals::new(tip)),

@@ -1,4 +1,4 @@
-//! The listening sockets of both APIs.
+//! The listening sockets.
 
 use std::net::SocketAddr;
 
@@ -7,26 +7,36 @@ use sdk_relay_platform::net::Listener;
 use sdk_relay_service::preflight;
 use sdk_relay_transport::Ports;
 
-/// Both sockets, listening. Connections wait in the system's queue until a server takes them.
+/// All sockets, listening. Connections wait in the system's queue until a server takes them.
 pub(crate) struct Sockets {
     pub(crate) ws: Listener,
     pub(crate) ws_addr: SocketAddr,
     pub(crate) http: Listener,
     pub(crate) http_addr: SocketAddr,
+    /// The Electrum protocol without TLS, and with it; `None` where it is off.
+    pub(crate) electrum: Option<Listener>,
+    pub(crate) electrum_tls: Option<Listener>,
 }
 
 /// Listens on the configured addresses. After a restart, sockets with an unchanged address are reused.
 pub(crate) fn open_sockets(ports: &Ports, config: &Config) -> anyhow::Result<Sockets> {
-    ports.keep_only(&[config.ws_url, config.http_url]);
+    let electrum = config.electrum.addresses().map(|(_, address)| address);
+    let kept: Vec<_> = [config.ws_url, config.http_url].into_iter().chain(electrum).collect();
+    ports.keep_only(&kept);
     let listen = |key: &str, address| {
         let listening = ports.listen(address);
         listening.map_err(|error| preflight::cannot_listen(config, key, address, &error))
     };
     let (ws, http) = (listen("ws_url", config.ws_url)?, listen("http_url", config.http_url)?);
+    let if_set = |key: &str, address: Option<SocketAddr>| address.map(|address| listen(key, address)).transpose();
+    let electrum = if_set("electrum.listen", config.electrum.listen)?;
+    let electrum_tls = if_set("electrum.tls_listen", config.electrum.tls_listen)?;
     Ok(Sockets {
         ws_addr: ws.local_addr()?,
         ws,
         http_addr: http.local_addr()?,
         http,
+        electrum,
+        electrum_tls,
     })
 }

@@ -2,7 +2,7 @@
 
 mod damaged;
 mod handover;
-mod order;
+pub(crate) mod order;
 mod pruned;
 mod start;
 mod tweaks;

@@ -15,6 +15,9 @@ const LIMITS: &str = "IMPATIENT_RELAY";
 /// busy machine answers within it.
 pub(crate) const INPUT: Duration = Duration::from_secs(3);
 
+/// How long a client of [`with_electrum`] may send no request.
+pub(crate) const IDLE: Duration = Duration::from_secs(4);
+
 #[test]
 #[ignore = "the relay that the other tests start"]
 fn child() {
@@ -35,6 +38,10 @@ fn child() {
         }
         // Longer than any test.
         Ok("patience") => timeouts.transport.headers = Duration::from_secs(3600),
+        Ok("electrum") => {
+            timeouts.electrum.idle = IDLE;
+            timeouts.transport.input = INPUT;
+        }
         Ok("memory") => timeouts.blindbit.memory = Duration::from_secs(3),
         _ => return,
     }
@@ -62,6 +69,11 @@ pub(crate) fn without_memory() -> RelayOptions {
     with("memory")
 }
 
+/// A relay on its embedded chain that soon closes an Electrum connection without requests.
+pub(crate) fn with_electrum() -> RelayOptions {
+    with("electrum").electrum()
+}
+
 /// A relay that soon gives up a relay that does not answer, and soon binds the name of one that does.
 pub(crate) fn in_mesh() -> RelayOptions {
     with("mesh").set("STANDALONE", "false")
@@ -83,6 +95,7 @@ fn the_limits_of_a_relay_are_those_of_the_contract() {
         ws,
         mesh,
         blindbit,
+        electrum,
     } = Timeouts::default();
     let seconds = |limits: &[Duration]| limits.iter().map(Duration::as_secs).collect::<Vec<_>>();
     assert_eq!(
@@ -100,4 +113,15 @@ fn the_limits_of_a_relay_are_those_of_the_contract() {
     );
     assert_eq!((mesh.response.as_secs(), mesh.bind_after), (5, 20));
     assert_eq!(blindbit.memory.as_secs(), 20);
+    assert_eq!(
+        seconds(&[
+            electrum.idle,
+            electrum.progress,
+            electrum.node,
+            electrum.backend,
+            electrum.close
+        ]),
+        [600, 5, 20, 20, 2]
+    );
+    assert_eq!(electrum.first_notification, Duration::from_millis(250));
 }

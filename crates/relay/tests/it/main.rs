@@ -17,6 +17,7 @@ mod closed_output;
 mod command_line;
 mod crashes;
 mod docs;
+mod electrum;
 mod events;
 mod failover;
 mod fairness;

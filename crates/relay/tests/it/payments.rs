@@ -10,7 +10,7 @@ mod kinds;
 mod order;
 mod parts;
 #[cfg(target_os = "linux")]
-mod remains;
+pub(crate) mod remains;
 mod tweaks;
 mod wallet;
 mod watches;

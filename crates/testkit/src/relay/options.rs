@@ -76,6 +76,19 @@ impl RelayOptions {
             .set("HTTP_URL", format!("127.0.0.1:{http}"))
     }
 
+    /// With the Electrum protocol, without TLS, on a free port.
+    pub fn electrum(self) -> RelayOptions {
+        let [port] = free_ports();
+        self.set("ELECTRUM__LISTEN", format!("127.0.0.1:{port}"))
+    }
+
+    /// The same with TLS, and a self-signed certificate for all ports.
+    pub fn electrum_tls(self) -> RelayOptions {
+        let [port] = free_ports();
+        self.set("ELECTRUM__TLS_LISTEN", format!("127.0.0.1:{port}"))
+            .set("TLS__SELF_SIGNED", "true")
+    }
+
     /// A relay that others on this machine can reach: fixed ports, and an advertised WebSocket address.
     pub fn in_mesh(self) -> RelayOptions {
         self.in_mesh_over("ws")
@@ -108,6 +121,13 @@ impl RelayOptions {
 
     pub(super) fn exe(&self) -> &Path {
         &self.exe
+    }
+
+    /// The value of a configuration key that was set.
+    pub(super) fn value(&self, key: &str) -> Option<&str> {
+        let name = format!("{PREFIX}{key}");
+        let set = self.env.iter().rev().find(|(set, _)| *set == name);
+        set.and_then(|(_, value)| value.to_str())
     }
 
     pub(super) fn data_directory(&self) -> &Path {

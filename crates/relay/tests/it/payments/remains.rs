@@ -140,7 +140,7 @@ async fn received(client: &mut RawClient) -> ServerMessage {
 
 type Secret = (&'static str, Vec<u8>);
 
-fn hex_and_bytes(what: &'static str, hex: &str) -> Vec<Secret> {
+pub(crate) fn hex_and_bytes(what: &'static str, hex: &str) -> Vec<Secret> {
     let mut reversed = Vec::from_hex(hex).unwrap();
     reversed.reverse();
     vec![
@@ -153,7 +153,7 @@ fn hex_and_bytes(what: &'static str, hex: &str) -> Vec<Secret> {
 }
 
 /// The secrets that are in the memory of this process, with their addresses.
-fn found(pid: u32, secrets: &[Secret]) -> Vec<String> {
+pub(crate) fn found(pid: u32, secrets: &[Secret]) -> Vec<String> {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let mut memory = File::open(format!("/proc/{pid}/mem")).unwrap();
     let finders: Vec<_> = secrets.iter().map(|(what, bytes)| (what, Finder::new(bytes))).collect();

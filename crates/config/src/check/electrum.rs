@@ -1,0 +1,112 @@
+//! `[electrum]`: the Electrum protocol.
+
+use std::net::SocketAddr;
+
+use super::share_a_port;
+use crate::config::{ElectrumConfig, TlsFiles};
+use crate::error::ConfigError;
+use crate::setting::Key;
+use crate::settings as key;
+use crate::values::Values;
+
+impl ElectrumConfig {
+    pub(super) fn check(values: &Values) -> Result<Self, ConfigError> {
+        let listen = values.get(&key::ELECTRUM_LISTEN)?;
+        let tls_listen = values.get(&key::ELECTRUM_TLS_LISTEN)?;
+        let open = values.get(&key::ELECTRUM_OPEN)?;
+        // The errors of the certificate itself are those of its own rule.
+        if tls_listen.is_some() && matches!(TlsFiles::check(values), Ok(None)) {
+            let why = "expected nothing, or a certificate for this port: set tls.cert and tls.key";
+            return Err(values.wrong(&key::ELECTRUM_TLS_LISTEN, why));
+        }
+        for (setting, address) in [(&key::ELECTRUM_LISTEN, listen), (&key::ELECTRUM_TLS_LISTEN, tls_listen)] {
+            let Some(address) = address else { continue };
+            if values.get(&key::READ_TOKEN)?.is_some() && !open {
+                let why = format!(
+                    "expected nothing, because auth.read_token is set ({}) and the Electrum protocol has no tokens: whoever reaches \
+                     this port could read without one; set electrum.open = true if that is intended",
+                    values.origin("auth.read_token")
+                );
+                return Err(values.wrong(setting, why));
+            }
+            own_port(values, setting, address)?;
+        }
+        if let (Some(plain), Some(tls)) = (listen, tls_listen)
+            && share_a_port(plain, tls)
+        {
+            return Err(another_port(values, &key::ELECTRUM_TLS_LISTEN, "electrum.listen"));
+        }
+        Ok(Self {
+            listen,
+            tls_listen,
+            allow_plaintext: values.get(&key::ELECTRUM_ALLOW_PLAINTEXT)?,
+            open,
+            backend: values.get(&key::ELECTRUM_BACKEND)?,
+            positional_notifications: values.get(&key::ELECTRUM_POSITIONAL)?,
+        })
+    }
+}
+
+fn own_port(values: &Values, setting: &Key<Option<SocketAddr>>, address: SocketAddr) -> Result<(), ConfigError> {
+    for (other, taken) in [
+        ("ws_url", values.get(&key::WS_URL)?),
+        ("http_url", values.get(&key::HTTP_URL)?),
+    ] {
+        if share_a_port(address, taken) {
+            return Err(another_port(values, setting, other));
+        }
+    }
+    Ok(())
+}
+
+fn another_port(values: &Values, setting: &Key<Option<SocketAddr>>, other: &str) -> ConfigError {
+    let why = format!("expected another port than that of {other} ({})", values.origin(other));
+    values.wrong(setting, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::layers::tests::{from, message};
+
+    const TOKEN: &str = "auth.read_token = \"0123456789abcdef\"\n";
+    const LISTEN: &str = "electrum.listen = \"127.0.0.1:50001\"\n";
+
+    #[test]
+    fn a_relay_with_a_read_token_opens_no_electrum_port_by_accident() {
+        let refused = message(&format!("{TOKEN}{LISTEN}"), &[]);
+        assert!(
+            refused.contains("electrum.listen = \"127.0.0.1:50001\"") && refused.contains("electrum.open = true"),
+            "{refused}"
+        );
+        let open = from(&format!("{TOKEN}{LISTEN}electrum.open = true\n"), &[]).unwrap();
+        assert_eq!(open.electrum.addresses().count(), 1);
+        // The same for the port with TLS, which a client certificate does not protect either.
+        let tls = "tls.self_signed = true\nelectrum.tls_listen = \"127.0.0.1:50002\"\n";
+        assert!(message(&format!("{TOKEN}{tls}"), &[]).contains("electrum.tls_listen"));
+        assert!(from(TOKEN, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_port_with_tls_needs_a_certificate() {
+        let refused = message("electrum.tls_listen = \"127.0.0.1:50002\"\n", &[]);
+        assert!(refused.contains("set tls.cert and tls.key"), "{refused}");
+    }
+
+    #[test]
+    fn each_port_is_a_port_of_its_own() {
+        for (text, other) in [
+            ("electrum.listen = \"0.0.0.0:8090\"\n", "ws_url"),
+            ("electrum.listen = \"127.0.0.1:8091\"\n", "http_url"),
+            (
+                "tls.self_signed = true\nelectrum.listen = \"127.0.0.1:1\"\nelectrum.tls_listen = \"[::]:1\"\n",
+                "electrum.listen",
+            ),
+        ] {
+            let refused = message(text, &[]);
+            assert!(
+                refused.contains(&format!("another port than that of {other}")),
+                "{refused}"
+            );
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a request needs beyond its connection.
+
+use bitcoin::{Transaction, Txid};
+use serde_json::Value;
+
+use crate::error::RpcError;
+use crate::order::{Keys, Order, Subscribed};
+use crate::outputs::Place;
+use crate::reply::Text;
+
+/// How a request is answered.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// At once.
+    Done(Result<Text, RpcError>),
+    /// By the node, the backend or detection.
+    Ask(Ask),
+}
+
+/// A question.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Features,
+    Tip,
+    Header(u32),
+    Headers {
+        start: u32,
+        count: u32,
+    },
+    Transaction {
+        txid: Txid,
+        /// Where it is, if it is one of a watch: then it is not asked for elsewhere.
+        found: Option<Place>,
+    },
+    Merkle {
+        txid: Txid,
+        height: u32,
+    },
+    FromPosition {
+        height: u32,
+        position: u32,
+        with_merkle: bool,
+    },
+    Broadcast(Box<Transaction>),
+    Estimate(u32),
+    RelayFee,
+    Subscribe(Box<Order>),
+    Unsubscribe(Box<Keys>),
+    Backend(BackendCall),
+}
+
+/// A request that the backend answers.
+#[derive(Debug)]
+pub(crate) struct BackendCall {
+    /// One of the methods that may be passed on.
+    pub(crate) method: &'static str,
+    pub(crate) params: Vec<Value>,
+}
+
+/// The answer to a question.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Text(Result<Text, RpcError>),
+    /// The tip, whose successors are notified from now on.
+    Tip(Text),
+    Subscribed(Box<Subscribed>),
+    Unsubscribed {
+        address: String,
+    },
+}
+
+impl Ask {
+    /// Whether it changes the watches of the connection: one such question at a time.
+    pub(crate) fn is_of_watches(&self) -> bool {
+        matches!(self, Self::Subscribe(_) | Self::Unsubscribe(_))
+    }
+}

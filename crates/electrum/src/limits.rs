@@ -1,0 +1,50 @@
+//! Limits of a connection. docs/API.md lists them.
+
+use std::time::Duration;
+
+/// Longest line in bytes, without its end: as other servers have it. The largest transaction that a node relays has 400
+/// KB, 800,000 hex digits.
+pub const MAX_LINE: usize = 1_000_000;
+/// Largest number of requests in a batch. Their answers are sent together, so they wait for the slowest.
+pub(crate) const MAX_BATCH: usize = 100;
+/// Largest number of labels of a subscription. Each costs a point multiplication at the subscription, and little in the
+/// scan.
+pub(crate) const MAX_LABELS: usize = 1_000;
+/// Largest number of subscriptions of one connection, of silent payments and of scripts each.
+pub(crate) const MAX_SUBSCRIPTIONS: usize = 1_000;
+/// Transactions in one notification: progress reaches the client between them.
+pub(crate) const PAGE: usize = 100;
+/// Lines that one connection has in work at once. Further ones are not read, so that a client that sends faster than
+/// the node answers waits in its own queue.
+pub(crate) const LINES_IN_WORK: usize = 8;
+/// Found transactions that wait for the first notification of their subscription. With more of them the connection
+/// leaves the rest in its mailbox, which is bounded and makes the scan wait.
+pub(crate) const FOUND_AHEAD: usize = 1_000;
+/// Headers in one answer, as other servers have it.
+pub(crate) const MAX_HEADERS: u32 = 2_016;
+/// Longest name of a method in an answer or a request to the backend; the longest that exists has 34 characters.
+pub(crate) const MAX_METHOD: usize = 100;
+
+/// Requests of one address per second, on average, and at once. Sparrow sends six for each payment of a wallet, one
+/// after the other. A client beyond the limit waits: refusing would break the wallet.
+pub(crate) const REQUESTS_PER_SECOND: u32 = 200;
+/// As many as a wallet of 80 payments needs.
+pub(crate) const REQUESTS_AT_ONCE: u32 = 500;
+/// Addresses whose rate is known; above it, idle ones are forgotten.
+pub(crate) const ADDRESSES: usize = 10_000;
+
+/// Requests to the node at once, of all clients: half of the requests that the node takes from this relay, as detection
+/// and the index need it too.
+pub(crate) const NODE_REQUESTS: usize = 4;
+/// Of one address.
+pub(crate) const NODE_REQUESTS_PER_ADDRESS: usize = 2;
+
+/// Interval of subscriptions after the first [`SUBSCRIPTIONS_AT_ONCE`]: each new one scans the whole mempool.
+pub(crate) const SUBSCRIPTION_INTERVAL: Duration = Duration::from_secs(10);
+/// Subscriptions of a connection in a short time. A wallet program has a few.
+pub(crate) const SUBSCRIPTIONS_AT_ONCE: u32 = 100;
+
+/// Requests to the backend that wait for it, and messages of it that wait for the client: of one connection.
+pub(crate) const BACKEND_AHEAD: usize = 64;
+/// Longest line of the backend: the hex digits of a block that is one transaction.
+pub(crate) const BACKEND_LINE: usize = 8_100_000;

@@ -1,0 +1,312 @@
+//! The protocol of one connection, without I/O: requests become answers or questions, messages of watches become
+//! notifications.
+
+mod scripts;
+mod silent;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bitcoin::Txid;
+use bitcoin::consensus::encode::deserialize_hex;
+use sdk_relay_detect::WatchMessage;
+use sdk_relay_protocol::Event;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::args::Args;
+use crate::ask::{Answer, Ask, BackendCall, Step};
+use crate::error::RpcError;
+use crate::limits::{MAX_HEADERS, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE};
+use crate::methods::{HEADERS, SCRIPTS, SCRIPTS_PREFIX, SUBSCRIBE, UNSUBSCRIBE, unknown};
+use crate::outputs::{Found, Outputs, Place, ScriptHash};
+use crate::pace::Pace;
+use crate::reply::{Text, notification, status_text, text};
+use crate::request::{Call, Params};
+use crate::subscription::Subscription;
+use crate::timeouts::Timeouts;
+use crate::version::{server_name, version};
+
+/// What differs between connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Whether scan keys may cross this connection.
+    pub(crate) takes_keys: bool,
+    pub(crate) has_backend: bool,
+    pub(crate) is_positional: bool,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    options: Options,
+    /// The tip that the client knows, if new ones are notified.
+    tip: Option<Text>,
+    /// By address.
+    subscriptions: HashMap<Arc<str>, Subscription>,
+    /// The addresses, by the watch that serves them.
+    by_watch: HashMap<String, Arc<str>>,
+    watches: u64,
+    /// The rate of new subscriptions.
+    new_subscriptions: Pace,
+    outputs: Outputs,
+    /// Scripts whose changes are notified, with the last status.
+    scripts: HashMap<ScriptHash, Option<String>>,
+    /// Scripts whose changes the backend reports.
+    backend_scripts: BTreeSet<ScriptHash>,
+    /// Scripts with changes that are not notified yet.
+    changed: BTreeSet<ScriptHash>,
+}
+
+impl Session {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            options,
+            tip: None,
+            subscriptions: HashMap::new(),
+            by_watch: HashMap::new(),
+            watches: 0,
+            new_subscriptions: Pace::new(SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE),
+            outputs: Outputs::default(),
+            scripts: HashMap::new(),
+            backend_scripts: BTreeSet::new(),
+            changed: BTreeSet::new(),
+        }
+    }
+
+    /// Handles a request.
+    pub(crate) fn call(&mut self, call: Call) -> Step {
+        self.step(call).unwrap_or_else(|error| Step::Done(Err(error)))
+    }
+
+    fn step(&mut self, Call { method, params, .. }: Call) -> Result<Step, RpcError> {
+        let done = |text: Text| Ok(Step::Done(Ok(text)));
+        match method.as_str() {
+            "server.version" => version(params).and_then(done),
+            "server.features" => none(params).map(|()| Step::Ask(Ask::Features)),
+            "server.ping" => none(params).and_then(|()| done("null".to_owned())),
+            "server.banner" => none(params).and_then(|()| done(text(&self.banner()))),
+            "server.donation_address" => none(params).and_then(|()| done(text(""))),
+            "server.peers.subscribe" => none(params).and_then(|()| done("[]".to_owned())),
+            HEADERS => none(params).map(|()| Step::Ask(Ask::Tip)),
+            "blockchain.block.header" => {
+                let mut args = Args::new(params, &["height", "cp_height"])?;
+                without_checkpoint(&mut args, 1)?;
+                Ok(Step::Ask(Ask::Header(args.required(0)?)))
+            }
+            "blockchain.block.headers" => {
+                let mut args = Args::new(params, &["start_height", "count", "cp_height"])?;
+                without_checkpoint(&mut args, 2)?;
+                let (start, count) = (args.required(0)?, args.required(1)?.min(MAX_HEADERS));
+                Ok(Step::Ask(Ask::Headers { start, count }))
+            }
+            "blockchain.transaction.get" => self.transaction(params),
+            "blockchain.transaction.get_merkle" => {
+                let mut args = Args::new(params, &["tx_hash", "height"])?;
+                let (txid, height) = (txid(&mut args)?, args.required(1)?);
+                Ok(Step::Ask(Ask::Merkle { txid, height }))
+            }
+            "blockchain.transaction.id_from_pos" => {
+                let mut args = Args::new(params, &["height", "tx_pos", "merkle"])?;
+                Ok(Step::Ask(Ask::FromPosition {
+                    height: args.required(0)?,
+                    position: args.required(1)?,
+                    with_merkle: args.flag(2)?,
+                }))
+            }
+            "blockchain.transaction.broadcast" => {
+                let mut args = Args::new(params, &["raw_tx"])?;
+                let hex = args.text(0, "expected a transaction in hex")?;
+                let tx = deserialize_hex(&hex).map_err(|_| args.wrong(0, "expected a transaction in hex"))?;
+                Ok(Step::Ask(Ask::Broadcast(Box::new(tx))))
+            }
+            "blockchain.estimatefee" => {
+                let mut args = Args::new(params, &["number", "mode"])?;
+                Ok(Step::Ask(Ask::Estimate(args.required(0)?)))
+            }
+            "blockchain.relayfee" => none(params).map(|()| Step::Ask(Ask::RelayFee)),
+            // The node has no histogram, and to make one its whole mempool would have to be read.
+            "mempool.get_fee_histogram" => none(params).and_then(|()| done("[]".to_owned())),
+            SUBSCRIBE => self.subscribe(params),
+            UNSUBSCRIBE => self.unsubscribe(params),
+            method if method.starts_with(SCRIPTS_PREFIX) => self.script(method, params),
+            other => Err(unknown(other)),
+        }
+    }
+
+    fn banner(&self) -> String {
+        let first = format!(
+            "{}: silent payments (BIP352). The relay that you are connected to scans with the scan keys that you send it, and so learns which \
+             payments you receive. It cannot spend them. It keeps the keys in memory only, until you disconnect.",
+            server_name()
+        );
+        if self.options.has_backend {
+            first + " Requests about other scripts are passed on to another Electrum server."
+        } else {
+            first
+        }
+    }
+
+    fn transaction(&self, params: Params) -> Result<Step, RpcError> {
+        let mut args = Args::new(params, &["tx_hash", "verbose"])?;
+        let (txid, is_verbose) = (txid(&mut args)?, args.flag(1)?);
+        let found = self.outputs.transaction(txid);
+        match (is_verbose, found, self.options.has_backend) {
+            (false, found, _) => Ok(Step::Ask(Ask::Transaction { txid, found })),
+            (true, None, true) => Ok(Step::Ask(Ask::Backend(transaction_call(txid, true)))),
+            (true, _, _) => Err(args.wrong(1, "this relay answers with the hex digits only: ask without verbose")),
+        }
+    }
+
+    /// Takes the answer to a question of a request. Returns the answer to the request.
+    pub(crate) fn answered(&mut self, answer: Answer) -> Result<Text, RpcError> {
+        match answer {
+            Answer::Text(text) => text,
+            Answer::Tip(tip) => {
+                self.tip = Some(tip.clone());
+                Ok(tip)
+            }
+            Answer::Subscribed(subscribed) => Ok(self.subscribed(*subscribed)),
+            Answer::Unsubscribed { address } => Ok(self.unsubscribed(&address)),
+        }
+    }
+
+    /// The answers so far were written at this time.
+    pub(crate) fn written(&mut self, now: Instant) {
+        self.subscriptions.values_mut().for_each(|s| s.set_answered(now));
+    }
+
+    /// A message of a watch.
+    pub(crate) fn mail(&mut self, message: WatchMessage) {
+        // Of a watch that has ended meanwhile.
+        let Some(address) = self.by_watch.get(message.watch_id()).cloned() else {
+            return;
+        };
+        let Some(subscription) = self.subscriptions.get_mut(&address) else {
+            return;
+        };
+        match message {
+            WatchMessage::Progress(progress) => {
+                subscription.progressed(progress.progress);
+                if progress.progress >= 1.0 {
+                    let gone = self.outputs.scanned(&address, subscription.watch);
+                    self.changed.extend(gone);
+                }
+            }
+            WatchMessage::Payment(message) => match &message.notification.event {
+                Event::PaymentDetected(payment) => {
+                    let Some(found) = message.found else { return };
+                    subscription.detected(message.outpoint, payment, found.tweak_key);
+                    let output = Found {
+                        key: found.key,
+                        sats: payment.amount_sats,
+                        place: Place::of(payment.block_height),
+                        fee: payment.fee_sats,
+                    };
+                    let script = self
+                        .outputs
+                        .found(message.outpoint, output, &address, subscription.watch);
+                    self.changed.insert(script);
+                }
+                Event::PaymentReverted(payment) => {
+                    subscription.reverted(message.outpoint, payment.block_height.is_some());
+                    self.changed.extend(self.outputs.reverted(message.outpoint));
+                }
+                // Not about a watch.
+                Event::BlockMined(_)
+                | Event::BlockDisconnected(_)
+                | Event::RelayConnected(_)
+                | Event::RelayDisconnected(_)
+                | Event::Tweaks(_) => {}
+            },
+        }
+    }
+
+    /// Whether messages of watches are to be taken from the mailbox.
+    pub(crate) fn takes_mail(&self) -> bool {
+        !self.subscriptions.values().any(Subscription::is_full)
+    }
+
+    /// Memory of what was found, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.outputs.bytes() + self.subscriptions.values().map(Subscription::bytes).sum::<usize>()
+    }
+
+    /// The notifications to send now.
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<String> {
+        let mut lines = Vec::new();
+        let Options {
+            is_positional,
+            timeouts,
+            ..
+        } = self.options;
+        for subscription in self.subscriptions.values_mut() {
+            lines.extend(subscription.due(now, &timeouts, is_positional));
+        }
+        for script in std::mem::take(&mut self.changed) {
+            let Some(last) = self.scripts.get_mut(&script) else {
+                continue;
+            };
+            let status = self.outputs.status(script);
+            if *last != status {
+                let params = format!(r#"["{script}",{}]"#, status_text(status.as_deref()));
+                lines.push(notification(SCRIPTS, &params));
+                *last = status;
+            }
+        }
+        lines
+    }
+
+    /// When [`Self::due`] has something to send, if nothing happens before.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let next = self.subscriptions.values();
+        next.filter_map(|subscription| subscription.next(&self.options.timeouts))
+            .min()
+    }
+
+    /// The notification of a new tip; `None` if the client knows it, or has not subscribed.
+    pub(crate) fn new_tip(&mut self, header: &str) -> Option<String> {
+        let known = self.tip.as_mut().filter(|known| *known != header)?;
+        header.clone_into(known);
+        Some(notification(HEADERS, &format!("[{header}]")))
+    }
+
+    /// A notification of the backend; `None` if it is about nothing that the client has subscribed to there.
+    pub(crate) fn backend_changed(&self, script: ScriptHash, status: Option<&str>) -> Option<String> {
+        let params = format!(r#"["{script}",{}]"#, status_text(status));
+        self.backend_scripts
+            .contains(&script)
+            .then(|| notification(SCRIPTS, &params))
+    }
+}
+
+/// Passed to the backend, unless the transaction is one that a watch has found.
+pub(crate) fn transaction_call(txid: Txid, is_verbose: bool) -> BackendCall {
+    BackendCall {
+        method: "blockchain.transaction.get",
+        params: vec![Value::from(txid.to_string()), Value::from(is_verbose)],
+    }
+}
+
+fn none(params: Params) -> Result<(), RpcError> {
+    match params {
+        Params::Positional(values) if values.is_empty() => Ok(()),
+        Params::Named(values) if values.is_empty() => Ok(()),
+        _ => Err(RpcError::parameter("params: expected none")),
+    }
+}
+
+fn txid(args: &mut Args) -> Result<Txid, RpcError> {
+    args.parsed(0, "expected a transaction id, 64 hex digits")
+}
+
+fn without_checkpoint(args: &mut Args, at: usize) -> Result<(), RpcError> {
+    match args.number(at)? {
+        None | Some(0) => Ok(()),
+        Some(_) => Err(args.wrong(at, "this relay has no proofs for checkpoints: ask without it")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! `blockchain.scripthash.*`: of the outputs that watches have found; for all other scripts the backend answers.
+
+use serde_json::Value;
+
+use super::Session;
+use crate::args::Args;
+use crate::ask::{Ask, BackendCall, Step};
+use crate::error::RpcError;
+use crate::limits::MAX_SUBSCRIPTIONS;
+use crate::methods::{SCRIPTS, unknown};
+use crate::outputs::{Knowledge, ScriptHash};
+use crate::reply::{Text, status_text};
+use crate::request::Params;
+
+/// The methods, which are also all that the backend is asked about scripts.
+const METHODS: [&str; 6] = [
+    SCRIPTS,
+    "blockchain.scripthash.unsubscribe",
+    "blockchain.scripthash.get_history",
+    "blockchain.scripthash.get_mempool",
+    "blockchain.scripthash.get_balance",
+    "blockchain.scripthash.listunspent",
+];
+
+impl Session {
+    pub(super) fn script(&mut self, method: &str, params: Params) -> Result<Step, RpcError> {
+        let Some(method) = METHODS.into_iter().find(|known| *known == method) else {
+            return Err(unknown(method));
+        };
+        let mut args = Args::new(params, &["scripthash"])?;
+        let script: ScriptHash = args.parsed(0, "expected the SHA-256 of a script in reverse, 64 hex digits")?;
+        let is_subscribe = method == SCRIPTS;
+        if is_subscribe && self.scripts.len() + self.backend_scripts.len() >= MAX_SUBSCRIPTIONS {
+            let message =
+                format!("a connection has at most {MAX_SUBSCRIPTIONS} subscriptions to scripts: end some first");
+            return Err(RpcError::parameter(message));
+        }
+        match self.outputs.knowledge(script) {
+            Knowledge::Found => Ok(Step::Done(Ok(self.answer(method, script)))),
+            // To end a subscription needs no knowledge.
+            Knowledge::Ended if !is_subscribe && method.ends_with("unsubscribe") => {
+                Ok(Step::Done(Ok(self.answer(method, script))))
+            }
+            Knowledge::Ended => Err(RpcError::refused(
+                "the silent payments of this script are not followed any more: subscribe to them again with \
+                 blockchain.silentpayments.subscribe",
+            )),
+            Knowledge::None if self.options.has_backend => {
+                match method {
+                    SCRIPTS => drop(self.backend_scripts.insert(script)),
+                    "blockchain.scripthash.unsubscribe" => drop(self.backend_scripts.remove(&script)),
+                    _ => {}
+                }
+                Ok(Step::Ask(Ask::Backend(BackendCall {
+                    method,
+                    params: vec![Value::from(script.to_string())],
+                })))
+            }
+            Knowledge::None => Err(RpcError::refused(
+                "this relay knows the silent payments of this connection only, and this script is none of them: subscribe first with \
+                 blockchain.silentpayments.subscribe, from a start before the payment; for other scripts the operator of the relay can set \
+                 electrum.backend",
+            )),
+        }
+    }
+
+    fn answer(&mut self, method: &str, script: ScriptHash) -> Text {
+        match method {
+            SCRIPTS => {
+                let status = self.outputs.status(script);
+                let result = status_text(status.as_deref());
+                self.changed.remove(&script);
+                self.scripts.insert(script, status);
+                result
+            }
+            "blockchain.scripthash.unsubscribe" => self.scripts.remove(&script).is_some().to_string(),
+            "blockchain.scripthash.get_history" => self.outputs.history(script),
+            "blockchain.scripthash.get_mempool" => self.outputs.mempool(script),
+            "blockchain.scripthash.get_balance" => self.outputs.balance(script),
+            _ => self.outputs.unspent_outputs(script),
+        }
+    }
+}

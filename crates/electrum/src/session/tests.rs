@@ -1,0 +1,484 @@
+use std::time::Duration;
+
+use bitcoin::OutPoint;
+use bitcoin::hashes::Hash;
+use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+use sdk_relay_detect::{FoundOutput, PaymentMessage};
+use sdk_relay_protocol::{Notification, Payment, WatchProgress};
+use serde_json::json;
+
+use super::*;
+use crate::order::Subscribed;
+use crate::request::{Line, parse};
+
+const SCAN: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
+const SPEND: &str = "025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36";
+const WATCH: &str = "watch-1";
+const ADDRESS: &str = "sprt1q";
+
+fn options() -> Options {
+    Options {
+        takes_keys: true,
+        has_backend: false,
+        is_positional: false,
+        timeouts: Timeouts::default(),
+    }
+}
+
+fn step(session: &mut Session, method: &str, params: Value) -> Step {
+    let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+    match parse(line.as_bytes()) {
+        Ok(Line::One(call)) => session.call(call),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn result(session: &mut Session, method: &str, params: Value) -> Result<Value, RpcError> {
+    match step(session, method, params) {
+        Step::Done(outcome) => outcome.map(|text| serde_json::from_str(&text).unwrap()),
+        Step::Ask(ask) => panic!("{ask:?}"),
+    }
+}
+
+fn ask(session: &mut Session, method: &str, params: Value) -> Ask {
+    match step(session, method, params) {
+        Step::Ask(ask) => ask,
+        Step::Done(outcome) => panic!("{outcome:?}"),
+    }
+}
+
+fn outpoint(n: u8) -> OutPoint {
+    OutPoint::new(Txid::from_byte_array([n; 32]), 0)
+}
+
+fn key() -> PublicKey {
+    SecretKey::from_slice(&[1; 32]).unwrap().public_key(&Secp256k1::new())
+}
+
+fn payment(height: Option<u32>) -> Payment {
+    Payment {
+        txid: String::new(),
+        block_height: height,
+        block_hash: None,
+        amount: String::new(),
+        address: String::new(),
+        confirmations: u32::from(height.is_some()),
+        timestamp: 0,
+        fee: None,
+        size: 0,
+        vout: 0,
+        tweak: None,
+        label: None,
+        watch_id: Some(WATCH.to_owned()),
+        amount_sats: 1_000,
+        fee_sats: Some(200),
+        replaced_by: None,
+        historical: false,
+    }
+}
+
+fn message(n: u8, event: Event) -> WatchMessage {
+    let is_detected = matches!(event, Event::PaymentDetected(_));
+    WatchMessage::Payment(Box::new(PaymentMessage {
+        outpoint: outpoint(n),
+        notification: Notification {
+            event,
+            timestamp: 0,
+            event_id: None,
+        },
+        found: is_detected.then(|| FoundOutput {
+            tweak_key: key(),
+            key: [n; 32],
+        }),
+    }))
+}
+
+fn detected(n: u8, height: Option<u32>) -> WatchMessage {
+    message(n, Event::PaymentDetected(Box::new(payment(height))))
+}
+
+fn reverted(n: u8, height: Option<u32>) -> WatchMessage {
+    message(n, Event::PaymentReverted(Box::new(payment(height))))
+}
+
+fn progress(share: f64) -> WatchMessage {
+    WatchMessage::Progress(Box::new(WatchProgress {
+        watch_id: WATCH.to_owned(),
+        progress: share,
+        height: 0,
+        missing: Vec::new(),
+        timestamp: 0,
+    }))
+}
+
+/// A session with a subscription whose answer was written now.
+fn subscribed(options: Options) -> Session {
+    let mut session = Session::new(options);
+    subscribe_again(&mut session, WATCH, 7);
+    session
+}
+
+fn subscribe_again(session: &mut Session, watch_id: &str, start_height: u32) -> String {
+    let subscribed = Subscribed {
+        address: ADDRESS.to_owned(),
+        labels: vec![0],
+        start_height,
+        watch_id: watch_id.to_owned(),
+    };
+    let object = session.answered(Answer::Subscribed(Box::new(subscribed))).unwrap();
+    session.written(Instant::now());
+    object
+}
+
+#[test]
+fn versions() {
+    let mut session = Session::new(options());
+    let name = server_name();
+    for (params, agreed) in [
+        (json!(["Sparrow", ["1.3", "1.4.2"]]), "1.4.2"),
+        (json!(["Sparrow", "1.4"]), "1.4"),
+        (json!(["a", ["1.4", "1.4.1"]]), "1.4.1"),
+        (json!(["a", ["1.4", "2.0"]]), "1.4.2"),
+        (json!({"client_name": "a", "protocol_version": "1.4.0"}), "1.4"),
+        (json!([]), "1.4.2"),
+    ] {
+        let answer = result(&mut session, "server.version", params.clone()).unwrap();
+        assert_eq!(answer, json!([name, agreed]), "{params}");
+    }
+    for (params, code) in [
+        (json!(["a", "1.3"]), 1),
+        (json!(["a", ["1.5", "1.6"]]), 1),
+        (json!(["a", "x"]), -32_602),
+        (json!(["a", ["1.4"]]), -32_602),
+        (json!([5, "1.4"]), -32_602),
+    ] {
+        assert_eq!(result(&mut session, "server.version", params).unwrap_err().code, code);
+    }
+    // Sparrow decides by the name whether it sends batches.
+    let name = name.to_lowercase();
+    assert!(
+        !["frigate", "electrs", "fulcrum", "electrumx"]
+            .iter()
+            .any(|other| name.starts_with(other))
+    );
+}
+
+#[test]
+fn what_is_answered_at_once() {
+    let mut session = Session::new(options());
+    for (method, answer) in [
+        ("server.ping", Value::Null),
+        ("server.donation_address", json!("")),
+        ("server.peers.subscribe", json!([])),
+        ("mempool.get_fee_histogram", json!([])),
+    ] {
+        assert_eq!(result(&mut session, method, json!([])), Ok(answer), "{method}");
+        assert_eq!(result(&mut session, method, json!([1])).unwrap_err().code, -32_602);
+    }
+    let banner = result(&mut session, "server.banner", json!([])).unwrap();
+    assert!(banner.as_str().unwrap().contains("scan keys"), "{banner}");
+    let unknown = result(&mut session, "blockchain.tweaks.subscribe", json!([])).unwrap_err();
+    assert!(
+        unknown.code == -32_601 && unknown.message.contains("blockchain.silentpayments.*"),
+        "{unknown:?}"
+    );
+}
+
+#[test]
+fn what_the_node_is_asked() {
+    let mut session = Session::new(options());
+    assert!(session.new_tip("{}").is_none());
+    assert!(matches!(
+        ask(&mut session, "blockchain.headers.subscribe", json!([])),
+        Ask::Tip
+    ));
+    assert!(session.new_tip("{}").is_none(), "not before the answer");
+    let tip = r#"{"height":1,"hex":"00"}"#;
+    assert_eq!(session.answered(Answer::Tip(tip.to_owned())).as_deref(), Ok(tip));
+    assert!(session.new_tip(tip).is_none(), "it is known");
+    let next = r#"{"height":2,"hex":"00"}"#;
+    assert_eq!(
+        session.new_tip(next).unwrap(),
+        r#"{"jsonrpc":"2.0","method":"blockchain.headers.subscribe","params":[{"height":2,"hex":"00"}]}"#
+    );
+    assert!(matches!(
+        ask(&mut session, "blockchain.block.header", json!([5])),
+        Ask::Header(5)
+    ));
+    assert!(matches!(
+        ask(&mut session, "blockchain.block.headers", json!([5, 1_000_000])),
+        Ask::Headers {
+            start: 5,
+            count: MAX_HEADERS
+        }
+    ));
+    let proof = result(&mut session, "blockchain.block.header", json!([5, 10])).unwrap_err();
+    assert!(proof.message.starts_with("cp_height"), "{proof:?}");
+    assert!(matches!(
+        ask(&mut session, "blockchain.estimatefee", json!([3])),
+        Ask::Estimate(3)
+    ));
+    assert!(matches!(
+        ask(&mut session, "blockchain.relayfee", json!([])),
+        Ask::RelayFee
+    ));
+    assert!(matches!(ask(&mut session, "server.features", json!([])), Ask::Features));
+    let wrong = result(&mut session, "blockchain.transaction.broadcast", json!(["00"])).unwrap_err();
+    assert!(wrong.message.starts_with("raw_tx"), "{wrong:?}");
+}
+
+#[test]
+fn keys_do_not_cross_a_connection_that_others_can_read() {
+    let mut session = Session::new(Options {
+        takes_keys: false,
+        ..options()
+    });
+    for method in [SUBSCRIBE, UNSUBSCRIBE] {
+        let refused = result(&mut session, method, json!([SCAN, SPEND])).unwrap_err();
+        assert!(
+            refused.message.contains("electrum.tls_listen") && refused.message.contains("electrum.allow_plaintext"),
+            "{refused:?}"
+        );
+        assert!(!refused.message.contains(SCAN));
+    }
+}
+
+#[test]
+fn the_parameters_of_a_subscription() {
+    let mut session = Session::new(options());
+    for params in [
+        json!([SCAN, SPEND]),
+        json!([SCAN, SPEND, 882_000, [1, 2]]),
+        json!({"scan_private_key": SCAN, "spend_public_key": SPEND, "start": "1-2", "labels": []}),
+    ] {
+        let Ask::Subscribe(order) = ask(&mut session, SUBSCRIBE, params) else {
+            panic!("a subscription")
+        };
+        assert_eq!((order.keys.scan.expose(), order.keys.spend.as_str()), (SCAN, SPEND));
+    }
+    let labels: Vec<u32> = (0..=1_000).collect();
+    assert!(matches!(
+        ask(&mut session, SUBSCRIBE, json!([SCAN, SPEND, 0, labels])),
+        Ask::Subscribe(_)
+    ));
+    let labels: Vec<u32> = (0..1_002).collect();
+    for (params, name) in [
+        (json!([]), "scan_private_key"),
+        (json!([SCAN]), "spend_public_key"),
+        (json!([SCAN, SPEND, "soon"]), "start"),
+        (json!([SCAN, SPEND, 0, 5]), "labels"),
+        (json!([SCAN, SPEND, 0, [-1]]), "labels"),
+        (json!([SCAN, SPEND, 0, labels]), "labels"),
+    ] {
+        let error = result(&mut session, SUBSCRIBE, params).unwrap_err();
+        assert!(error.code == -32_602 && error.message.starts_with(name), "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriptions_of_a_connection_have_a_rate() {
+    let mut session = Session::new(options());
+    let subscribe = |session: &mut Session| step(session, SUBSCRIBE, json!([SCAN, SPEND]));
+    for _ in 0..SUBSCRIPTIONS_AT_ONCE {
+        assert!(matches!(subscribe(&mut session), Step::Ask(_)));
+    }
+    assert!(matches!(subscribe(&mut session), Step::Done(Err(error)) if error.message.contains("one in 10 s")));
+    tokio::time::advance(SUBSCRIPTION_INTERVAL).await;
+    assert!(matches!(subscribe(&mut session), Step::Ask(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_found_output_is_answered_for_and_its_changes_are_notified() {
+    let mut session = subscribed(options());
+    let script = ScriptHash::of_key(&[1; 32]).to_string();
+    let unknown = result(&mut session, SCRIPTS, json!([script])).unwrap_err();
+    assert!(unknown.message.contains("electrum.backend"), "{unknown:?}");
+    session.mail(progress(0.0));
+    session.mail(progress(1.0));
+    session.mail(detected(1, None));
+    assert_eq!(
+        session.due(Instant::now()),
+        Vec::<String>::new(),
+        "nothing within 250 ms"
+    );
+    tokio::time::advance(Duration::from_millis(250)).await;
+    assert_eq!(
+        session.due(Instant::now()).len(),
+        3,
+        "the first, the end of the history, the payment"
+    );
+    let status = result(&mut session, SCRIPTS, json!([script])).unwrap();
+    assert!(status.is_string(), "{status}");
+    let mempool = result(&mut session, "blockchain.scripthash.get_mempool", json!([script])).unwrap();
+    assert_eq!(
+        mempool,
+        json!([{"height": 0, "tx_hash": outpoint(1).txid.to_string(), "fee": 200}])
+    );
+    // It confirms: the script changes, and no payment is told again.
+    session.mail(detected(1, Some(9)));
+    let lines = session.due(Instant::now());
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    let changed: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (&changed["method"], &changed["params"][0]),
+        (&json!(SCRIPTS), &json!(script))
+    );
+    assert_ne!(changed["params"][1], status);
+    assert_eq!(session.place(1), Some(Place::Block(9)));
+    // Its block is disconnected.
+    session.mail(reverted(1, Some(9)));
+    let lines = session.due(Instant::now());
+    assert!(
+        lines.len() == 1 && lines[0].ends_with(&format!(r#"["{script}",null]}}"#)),
+        "{lines:?}"
+    );
+    let ended = result(&mut session, "blockchain.scripthash.unsubscribe", json!([script])).unwrap();
+    assert_eq!(ended, json!(true));
+    session.mail(detected(1, Some(10)));
+    let lines = session.due(Instant::now());
+    assert!(lines.len() == 1 && lines[0].contains(r#""height":10"#), "{lines:?}");
+}
+
+impl Session {
+    fn place(&self, n: u8) -> Option<Place> {
+        self.outputs.transaction(outpoint(n).txid)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_widened_subscription_sends_everything_again_and_the_old_watch_is_silent() {
+    let mut session = subscribed(options());
+    session.mail(progress(1.0));
+    session.mail(detected(1, Some(9)));
+    session.mail(detected(2, Some(9)));
+    tokio::time::advance(Duration::from_millis(250)).await;
+    session.due(Instant::now());
+    let object = subscribe_again(&mut session, "watch-2", 3);
+    assert_eq!(object, r#"{"address":"sprt1q","labels":[0],"start_height":3}"#);
+    session.mail(detected(3, Some(9)));
+    // The outputs are known until the new scan is complete.
+    assert!(session.place(1).is_some() && session.place(3).is_none());
+    let of_new = |message: WatchMessage| match message {
+        WatchMessage::Payment(mut message) => {
+            if let Event::PaymentDetected(payment) = &mut message.notification.event {
+                payment.watch_id = Some("watch-2".to_owned());
+            }
+            WatchMessage::Payment(message)
+        }
+        WatchMessage::Progress(mut progress) => {
+            progress.watch_id = "watch-2".to_owned();
+            WatchMessage::Progress(progress)
+        }
+    };
+    session.mail(of_new(detected(1, Some(9))));
+    session.mail(of_new(progress(1.0)));
+    tokio::time::advance(Duration::from_millis(250)).await;
+    let lines = session.due(Instant::now());
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines.iter().all(|line| line.contains(&object)), "{lines:?}");
+    assert!(session.place(1).is_some() && session.place(2).is_none());
+    assert_eq!(session.subscriptions.len(), session.by_watch.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ended_subscription_sends_nothing_and_its_scripts_go_nowhere() {
+    let mut session = subscribed(Options {
+        has_backend: true,
+        ..options()
+    });
+    session.mail(detected(1, Some(9)));
+    let ended = session.answered(Answer::Unsubscribed {
+        address: ADDRESS.to_owned(),
+    });
+    assert_eq!(ended, Ok(r#""sprt1q""#.to_owned()));
+    session.mail(detected(2, Some(9)));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!((session.due(Instant::now()), session.next()), (vec![], None));
+    let script = ScriptHash::of_key(&[1; 32]).to_string();
+    let refused = result(&mut session, "blockchain.scripthash.get_history", json!([script])).unwrap_err();
+    assert!(refused.message.contains("not followed any more"), "{refused:?}");
+}
+
+#[test]
+fn the_backend_is_asked_about_other_scripts_and_transactions_only() {
+    let mut session = subscribed(Options {
+        has_backend: true,
+        ..options()
+    });
+    session.mail(detected(1, Some(9)));
+    let [found, other] = [1, 2].map(|n| ScriptHash::of_key(&[n; 32]));
+    for method in [
+        "get_history",
+        "get_mempool",
+        "get_balance",
+        "listunspent",
+        "subscribe",
+        "unsubscribe",
+    ] {
+        let method = format!("blockchain.scripthash.{method}");
+        assert!(result(&mut session, &method, json!([found.to_string()])).is_ok());
+        match ask(&mut session, &method, json!([other.to_string()])) {
+            Ask::Backend(call) => assert_eq!((call.method, call.params), (&*method, vec![json!(other.to_string())])),
+            ask => panic!("{ask:?}"),
+        }
+    }
+    assert!(session.backend_changed(other, None).is_none(), "it was unsubscribed");
+    drop(step(&mut session, SCRIPTS, json!([other.to_string()])));
+    assert!(
+        session
+            .backend_changed(other, None)
+            .unwrap()
+            .ends_with(&format!(r#"["{other}",null]}}"#))
+    );
+    assert!(session.backend_changed(found, None).is_none());
+    assert_eq!(
+        result(&mut session, "blockchain.scripthash.other", json!([]))
+            .unwrap_err()
+            .code,
+        -32_601
+    );
+    let (own, another) = (outpoint(1).txid.to_string(), outpoint(2).txid.to_string());
+    assert!(matches!(
+        ask(&mut session, "blockchain.transaction.get", json!([own])),
+        Ask::Transaction {
+            found: Some(Place::Block(9)),
+            ..
+        }
+    ));
+    assert!(matches!(
+        ask(&mut session, "blockchain.transaction.get", json!([another])),
+        Ask::Transaction { found: None, .. }
+    ));
+    assert!(matches!(
+        ask(&mut session, "blockchain.transaction.get", json!([another, true])),
+        Ask::Backend(_)
+    ));
+    let refused = result(&mut session, "blockchain.transaction.get", json!([own, true])).unwrap_err();
+    assert!(refused.message.starts_with("verbose"), "{refused:?}");
+}
+
+#[test]
+fn subscriptions_to_scripts_are_bounded() {
+    let mut session = Session::new(Options {
+        has_backend: true,
+        ..options()
+    });
+    let script = |n: usize| format!("{n:064x}");
+    for n in 0..1_000 {
+        assert!(matches!(step(&mut session, SCRIPTS, json!([script(n)])), Step::Ask(_)));
+    }
+    let refused = result(&mut session, SCRIPTS, json!([script(1_000)])).unwrap_err();
+    assert!(
+        refused.code == -32_602 && refused.message.contains("1000"),
+        "{refused:?}"
+    );
+    drop(step(
+        &mut session,
+        "blockchain.scripthash.unsubscribe",
+        json!([script(0)]),
+    ));
+    assert!(matches!(
+        step(&mut session, SCRIPTS, json!([script(1_000)])),
+        Step::Ask(_)
+    ));
+}

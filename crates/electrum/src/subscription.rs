@@ -1,0 +1,270 @@
+//! A subscription to the silent payments of one wallet: when which notification is sent. No I/O, and no clock.
+//!
+//! | after | notification |
+//! |---|---|
+//! | [`Timeouts::first_notification`] after the answer | the first: no transactions |
+//! | transactions are found | pages of them, with a progress below 1 while they are of the history |
+//! | [`Timeouts::progress`] without one, while the history is scanned | no transactions |
+//! | the end of the history | progress 1, no transactions |
+//!
+//! | last told of a transaction | now | |
+//! |---|---|---|
+//! | nothing | in the mempool, or in a block | told |
+//! | in the mempool | in a block | not told: `blockchain.scripthash` tells it |
+//! | anything | replaced, or evicted from the mempool | told when it comes again |
+//! | in a block | the block is disconnected | told when it is in the mempool, and when it is in a block again |
+
+use std::collections::{HashMap, VecDeque};
+
+use bitcoin::hex::DisplayHex;
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::{OutPoint, Txid};
+use sdk_relay_protocol::Payment;
+use sdk_relay_store::format::KEPT_BLOCKS;
+use tokio::time::Instant;
+
+use crate::limits::{FOUND_AHEAD, PAGE};
+use crate::methods::SUBSCRIBE;
+use crate::reply::{Text, notification, text};
+use crate::timeouts::Timeouts;
+
+/// The highest progress before the end.
+const ALMOST: f64 = 0.9999;
+
+/// Memory of a transaction that was told, of a map that may be half full.
+pub(crate) const TOLD_BYTES: usize = 2 * size_of::<(Txid, Told)>();
+
+/// A subscription.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    /// The watch that serves it now.
+    pub(crate) watch_id: String,
+    /// A number of the watch, unique within the connection.
+    pub(crate) watch: u64,
+    /// The JSON object in the answer and in each notification, byte by byte the same.
+    object: Text,
+    /// When the answer was written.
+    answered: Option<Instant>,
+    last_sent: Option<Instant>,
+    progress: f64,
+    waiting: VecDeque<Item>,
+    told: HashMap<Txid, Told>,
+    /// The last final transaction, which may have further outputs.
+    last_final: Option<Txid>,
+    /// Transactions above which old ones are forgotten.
+    forget_above: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Mempool,
+    Block(u32),
+    /// Told in a block that is disconnected.
+    Disconnected,
+    /// The same, and told in the mempool since.
+    Returned,
+}
+
+#[derive(Debug)]
+enum Item {
+    Transaction {
+        height: u32,
+        txid: Txid,
+        tweak_key: PublicKey,
+    },
+    /// The end of the history.
+    End,
+}
+
+impl Subscription {
+    /// A subscription that is not answered yet.
+    pub(crate) fn new(address: &str, labels: &[u32], start_height: u32, watch_id: String, watch: u64) -> Self {
+        let labels: Vec<_> = labels.iter().map(u32::to_string).collect();
+        let object = format!(
+            r#"{{"address":{},"labels":[{}],"start_height":{start_height}}}"#,
+            text(address),
+            labels.join(",")
+        );
+        Self {
+            watch_id,
+            watch,
+            object,
+            answered: None,
+            last_sent: None,
+            progress: 0.0,
+            waiting: VecDeque::new(),
+            told: HashMap::new(),
+            last_final: None,
+            forget_above: 2 * PAGE,
+        }
+    }
+
+    /// The result of the request.
+    pub(crate) fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// The answer was written.
+    pub(crate) fn set_answered(&mut self, now: Instant) {
+        self.answered.get_or_insert(now);
+    }
+
+    /// Memory of what was told.
+    pub(crate) fn bytes(&self) -> usize {
+        self.told.len() * TOLD_BYTES
+    }
+
+    /// Whether more found transactions should wait elsewhere.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= FOUND_AHEAD
+    }
+
+    /// An output was found, in the mempool or in a block.
+    pub(crate) fn detected(&mut self, outpoint: OutPoint, payment: &Payment, tweak_key: PublicKey) {
+        let txid = outpoint.txid;
+        let height = payment.block_height;
+        let is_new = if payment.historical && payment.confirmations > KEPT_BLOCKS {
+            // It is not reverted any more. Outputs of one transaction come one after the other.
+            self.last_final.replace(txid) != Some(txid)
+        } else {
+            self.tell(txid, height)
+        };
+        if is_new {
+            self.waiting.push_back(Item::Transaction {
+                height: height.unwrap_or(0),
+                txid,
+                tweak_key,
+            });
+        }
+    }
+
+    /// Whether a transaction is told, now that it is at this height, or in the mempool.
+    fn tell(&mut self, txid: Txid, height: Option<u32>) -> bool {
+        let before = self.told.get(&txid).copied();
+        let (now, is_told) = match (before, height) {
+            (None, None) => (Told::Mempool, true),
+            (Some(Told::Disconnected), None) => (Told::Returned, true),
+            (Some(before), None) => (before, false),
+            (Some(Told::Mempool), Some(height)) => (Told::Block(height), false),
+            (Some(Told::Block(before)), Some(height)) if before == height => (Told::Block(height), false),
+            (_, Some(height)) => (Told::Block(height), true),
+        };
+        self.told.insert(txid, now);
+        if let Some(height) = height {
+            self.forget_below(height.saturating_sub(KEPT_BLOCKS));
+        }
+        is_told
+    }
+
+    /// Forgets transactions that are final.
+    fn forget_below(&mut self, lowest: u32) {
+        if self.told.len() > self.forget_above {
+            self.told
+                .retain(|_, told| !matches!(told, Told::Block(height) if *height < lowest));
+            self.forget_above = 2 * self.told.len().max(PAGE);
+        }
+    }
+
+    /// The transaction of an output left its block, or the mempool.
+    pub(crate) fn reverted(&mut self, outpoint: OutPoint, was_in_block: bool) {
+        let txid = outpoint.txid;
+        if was_in_block {
+            self.told.insert(txid, Told::Disconnected);
+        } else {
+            self.told.remove(&txid);
+        }
+    }
+
+    /// The history is scanned to this share; 1 at its end.
+    pub(crate) fn progressed(&mut self, share: f64) {
+        if share >= 1.0 {
+            self.waiting.push_back(Item::End);
+        } else {
+            self.progress = share.clamp(self.progress, ALMOST.max(self.progress));
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        self.progress >= 1.0
+    }
+
+    /// When [`Self::due`] has something to send, if nothing happens before.
+    pub(crate) fn next(&self, timeouts: &Timeouts) -> Option<Instant> {
+        let answered = self.answered?;
+        let Some(last_sent) = self.last_sent else {
+            return Some(answered + timeouts.first_notification);
+        };
+        if !self.waiting.is_empty() {
+            return Some(last_sent);
+        }
+        (!self.is_live()).then(|| last_sent + timeouts.progress)
+    }
+
+    /// The notifications to send now.
+    pub(crate) fn due(&mut self, now: Instant, timeouts: &Timeouts, is_positional: bool) -> Vec<String> {
+        let Some(answered) = self.answered else {
+            return Vec::new();
+        };
+        if now < answered + timeouts.first_notification {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        if self.last_sent.is_none() {
+            lines.push(self.notification(&[], is_positional));
+        }
+        while !self.waiting.is_empty() {
+            let page = self.page();
+            if !page.is_empty() {
+                lines.push(self.notification(&page, is_positional));
+            }
+            if let Some(Item::End) = self.waiting.front() {
+                self.waiting.pop_front();
+                self.progress = 1.0;
+                lines.push(self.notification(&[], is_positional));
+            }
+        }
+        let is_silent = self.last_sent.is_some_and(|last| now >= last + timeouts.progress);
+        if lines.is_empty() && is_silent && !self.is_live() {
+            lines.push(self.notification(&[], is_positional));
+        }
+        if !lines.is_empty() {
+            self.last_sent = Some(now);
+        }
+        lines
+    }
+
+    /// The next transactions up to the end of the history, as JSON objects.
+    fn page(&mut self) -> Vec<Text> {
+        let mut page = Vec::new();
+        while page.len() < PAGE
+            && let Some(Item::Transaction {
+                height,
+                txid,
+                tweak_key,
+            }) = self.waiting.front()
+        {
+            let tweak_key = tweak_key.serialize();
+            page.push(format!(
+                r#"{{"height":{height},"tx_hash":"{txid}","tweak_key":"{}"}}"#,
+                tweak_key.as_hex()
+            ));
+            self.waiting.pop_front();
+        }
+        page
+    }
+
+    fn notification(&self, history: &[Text], is_positional: bool) -> String {
+        let (object, history) = (&self.object, history.join(","));
+        // With its decimal point: 0.0, 0.42, 1.0.
+        let progress = format!("{:?}", self.progress);
+        let params = if is_positional {
+            format!("[{object},{progress},[{history}]]")
+        } else {
+            format!(r#"{{"subscription":{object},"progress":{progress},"history":[{history}]}}"#)
+        };
+        notification(SUBSCRIBE, &params)
+    }
+}
+
+#[cfg(test)]
+mod tests;

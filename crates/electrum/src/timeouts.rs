@@ -1,0 +1,47 @@
+//! How long clients, the node and the backend may take, and when notifications are sent.
+
+use std::time::Duration;
+
+/// The time limits of an Electrum connection. A relay has those of [`Default`]; tests have shorter ones.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// A client that has sent no request for this long is disconnected.
+    pub idle: Duration,
+    /// From the answer to a subscription to its first notification.
+    pub first_notification: Duration,
+    /// Between two notifications while the history is scanned.
+    pub progress: Duration,
+    /// An answer of the node, including the wait for a turn.
+    pub node: Duration,
+    /// Connecting to the backend, and an answer of it.
+    pub backend: Duration,
+    /// Writing the reason of a disconnect.
+    pub close: Duration,
+}
+
+/// docs/API.md, "Electrum". Wallets send a ping every 30 s or every minute.
+const IDLE: Duration = Duration::from_secs(600);
+/// Sparrow registers a subscription on another thread after the answer has arrived, and drops notifications that arrive
+/// before: within about a millisecond on a fast machine.
+const FIRST_NOTIFICATION: Duration = Duration::from_millis(250);
+/// Frequent enough for a progress bar, and rare enough to cost nothing.
+const PROGRESS: Duration = Duration::from_secs(5);
+/// Shorter than the 30 s or more that wallets wait for an answer.
+const NODE: Duration = Duration::from_secs(20);
+/// The same.
+const BACKEND: Duration = Duration::from_secs(20);
+/// The shutdown waits for it.
+const CLOSE: Duration = Duration::from_secs(2);
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            idle: IDLE,
+            first_notification: FIRST_NOTIFICATION,
+            progress: PROGRESS,
+            node: NODE,
+            backend: BACKEND,
+            close: CLOSE,
+        }
+    }
+}

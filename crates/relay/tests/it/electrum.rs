@@ -1,0 +1,11 @@
+//! The Electrum protocol, from outside the process: with the requests of Sparrow, and with clients that only this
+//! protocol serves.
+
+mod backend;
+mod hostile;
+mod ports;
+#[cfg(target_os = "linux")]
+mod remains;
+mod story;
+mod transcript;
+mod wallet;

@@ -1,0 +1,161 @@
+//! A wallet over time: history, mempool, confirmation, a reorganisation, the end of its subscription, and another
+//! connection.
+
+use std::collections::BTreeMap;
+
+use bitcoin::Transaction;
+use serde_json::{Value, json};
+use testkit::{InputKind, Options, Payee};
+
+use crate::electrum::wallet::{Wallet, counted, keys, script_hash, status};
+use crate::history::order::index_is_current;
+use crate::stage::{Stage, silent};
+
+fn script_of(tx: &Transaction) -> String {
+    script_hash(&tx.output[0].script_pubkey)
+}
+
+fn name(tx: &Transaction) -> String {
+    tx.compute_txid().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_is_told_of_each_transaction_once() {
+    let mut stage = Stage::with(Options::default(), testkit::RelayOptions::electrum).await;
+    let payee = Payee::new(&[4]);
+    let start = stage.node.height().await;
+    let pay = |stage: &mut Stage| {
+        // Two outputs, one of them labelled: it is one transaction.
+        let to = [
+            silent(payee.address(), 20_000),
+            silent(payee.labelled_address(4), 30_000),
+        ];
+        stage.payer.pay(&[InputKind::P2wpkh], &to)
+    };
+    let old = pay(&mut stage);
+    stage.node.mine_with(std::slice::from_ref(&old)).await;
+    let old_height = u64::from(stage.node.height().await);
+    index_is_current(&stage.relay, stage.node.height().await).await;
+
+    let mut wallet = Wallet::connect(stage.relay.electrum()).await;
+    let answer = wallet.subscribe(&payee, json!(start)).await;
+    assert_eq!(answer["labels"], json!([0, 4]));
+    let history = wallet.history().await;
+    assert_eq!(counted(&history), BTreeMap::from([((name(&old), old_height), 1)]));
+
+    // In the mempool, then confirmed: the script tells it.
+    let waiting = pay(&mut stage);
+    stage.node.send_raw(&waiting).await;
+    let entry = wallet.paid().await;
+    assert_eq!((entry.txid, entry.height), (name(&waiting), 0));
+    let script = script_of(&waiting);
+    let first = wallet.ask("blockchain.scripthash.subscribe", json!([script])).await;
+    assert_eq!(first, status(&[(&name(&waiting), 0)]));
+    stage.node.mine(1).await;
+    let confirmed = i64::from(stage.node.height().await);
+    wallet.status(&script, &status(&[(&name(&waiting), confirmed)])).await;
+
+    // Found in a block only.
+    let mined = pay(&mut stage);
+    stage.node.mine_with(std::slice::from_ref(&mined)).await;
+    let height = u64::from(stage.node.height().await);
+    let entry = wallet.paid().await;
+    assert_eq!(
+        (entry.txid.clone(), entry.height),
+        (name(&mined), height),
+        "and nothing of {}",
+        name(&waiting)
+    );
+    let script = script_of(&mined);
+    wallet.ask("blockchain.scripthash.subscribe", json!([script])).await;
+
+    // Six blocks are disconnected, with that one. Its transaction returns, and is mined in another block.
+    let first_lost = stage.node.tip().await;
+    stage.node.mine(5).await;
+    stage.node.invalidate(first_lost).await;
+    let entry = wallet.paid().await;
+    assert_eq!((entry.txid, entry.height), (name(&mined), 0), "back in the mempool");
+    wallet.status(&script, &status(&[(&name(&mined), 0)])).await;
+    stage.node.mine(7).await;
+    let entry = wallet.paid().await;
+    assert_eq!((entry.txid, entry.height), (name(&mined), height), "in the new branch");
+    wallet
+        .status(&script, &status(&[(&name(&mined), i64::try_from(height).unwrap())]))
+        .await;
+
+    // Ended: another wallet is told, this one is not.
+    let mut other = Wallet::connect(stage.relay.electrum()).await;
+    other.subscribe(&payee, json!(height + 1)).await;
+    assert!(other.history().await.is_empty());
+    let ended = wallet
+        .ask("blockchain.silentpayments.unsubscribe", json!(keys(&payee)))
+        .await;
+    assert_eq!(ended, json!(payee.address().to_string()));
+    let last = pay(&mut stage);
+    stage.node.send_raw(&last).await;
+    assert_eq!(other.paid().await.txid, name(&last));
+    wallet.ask("server.ping", json!([])).await;
+    assert!(wallet.notifications.is_empty(), "{:?}", wallet.notifications);
+    drop(wallet);
+
+    // It comes back from a hundred blocks below the last that it has seen.
+    let tip = stage.node.height().await;
+    index_is_current(&stage.relay, tip).await;
+    let mut wallet = Wallet::connect(stage.relay.electrum()).await;
+    let from = tip.saturating_sub(100);
+    let answer = wallet.subscribe(&payee, json!(from)).await;
+    assert_eq!(answer["start_height"], json!(from));
+    let mut entries = wallet.history().await;
+    entries.push(wallet.paid().await);
+    let expected = [
+        (name(&old), old_height),
+        (name(&waiting), u64::try_from(confirmed).unwrap()),
+        (name(&mined), height),
+        (name(&last), 0),
+    ];
+    assert_eq!(counted(&entries), expected.map(|at| (at, 1)).into_iter().collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_subscription_widens_the_one_before() {
+    let mut stage = Stage::with(Options::default(), testkit::RelayOptions::electrum).await;
+    let payee = Payee::new(&[]);
+    let start = stage.node.height().await + 1;
+    let mut paid = Vec::new();
+    for _ in 0..3 {
+        let tx = stage
+            .payer
+            .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+        stage.node.mine_with(std::slice::from_ref(&tx)).await;
+        paid.push(name(&tx));
+    }
+    index_is_current(&stage.relay, start + 2).await;
+    let mut wallet = Wallet::connect(stage.relay.electrum()).await;
+    wallet.subscribe(&payee, json!(start + 2)).await;
+    let txids = |entries: Vec<crate::electrum::wallet::Entry>| entries.into_iter().map(|e| e.txid).collect::<Vec<_>>();
+    assert_eq!(txids(wallet.history().await), paid[2..]);
+    // A range, a time, and a height above: the answer says from where it is.
+    for (asked, from, seen) in [
+        (json!(format!("{}-{}", start + 1, start + 1)), start + 1, &paid[1..]),
+        (json!(start + 2), start + 1, &paid[1..]),
+        (json!(start), start, &paid[..]),
+        (Value::Null, 0, &paid[..]),
+        (json!(1_600_000_000), 0, &paid[..]),
+    ] {
+        let answer = wallet.subscribe(&payee, asked.clone()).await;
+        assert_eq!(answer["start_height"], json!(from), "{asked}");
+        assert_eq!(txids(wallet.history().await), seen, "{asked}");
+    }
+    let mut labelled = payee.clone();
+    labelled.labels = vec![9, 2];
+    let answer = wallet.subscribe(&labelled, json!(start)).await;
+    assert_eq!(answer["labels"], json!([0, 2, 9]));
+    let answer = wallet.subscribe(&payee, json!(start)).await;
+    assert_eq!(answer["labels"], json!([0, 2, 9]), "labels stay");
+    let above = json!(format!("0-{}", start + 100));
+    let params: Vec<_> = keys(&payee).into_iter().chain([above]).collect();
+    let (code, reason) = wallet
+        .refused("blockchain.silentpayments.subscribe", json!(params))
+        .await;
+    assert!(code == -32_602 && reason.contains("the tip"), "{code} {reason}");
+}
