@@ -4,8 +4,8 @@ use bitcoin::{Transaction, Txid};
 use serde_json::Value;
 
 use crate::error::RpcError;
-use crate::order::{Keys, Order, Subscribed};
-use crate::outputs::Place;
+use crate::order::{EarlierScans, Keys, Order, Subscribed};
+use crate::outputs::{Place, ScriptHash};
 use crate::reply::Text;
 
 /// How a request is answered.
@@ -46,6 +46,13 @@ pub(crate) enum Ask {
     RelayFee,
     Subscribe(Box<Order>),
     Unsubscribe(Box<Keys>),
+    /// Watches of the blocks before the start of subscriptions. No request asks for them.
+    EarlierScans,
+    /// The scans that may find this script.
+    Script {
+        method: &'static str,
+        script: ScriptHash,
+    },
     Backend(BackendCall),
 }
 
@@ -67,11 +74,17 @@ pub(crate) enum Answer {
     Unsubscribed {
         address: String,
     },
+    EarlierScans(EarlierScans),
+    /// A scan has found this script.
+    Script {
+        method: &'static str,
+        script: ScriptHash,
+    },
 }
 
 impl Ask {
     /// Whether it changes the watches of the connection: one such question at a time.
     pub(crate) fn is_of_watches(&self) -> bool {
-        matches!(self, Self::Subscribe(_) | Self::Unsubscribe(_))
+        matches!(self, Self::Subscribe(_) | Self::Unsubscribe(_) | Self::EarlierScans)
     }
 }

@@ -129,9 +129,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             is_positional: settings.electrum.positional_notifications,
             timeouts,
         };
+        let session = Session::new(options);
         Self {
             lines: Lines::new(stream, Arc::clone(&handles.input)),
-            session: Session::new(options),
             found: mailbox.ledger_share(),
             mail,
             context: Context {
@@ -139,7 +139,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 mailbox,
                 extents: Extents::default(),
                 backend: handle,
+                scans: session.scans(),
             },
+            session,
             pace: Pace::of_requests(),
             tip: handles.tip.clone(),
             backend,
@@ -190,6 +192,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             if let Err(end) = step {
                 return end;
+            }
+            if self.session.wants_earlier_scans() && !self.changes_watches {
+                self.changes_watches = true;
+                let work = Work::earlier_scans();
+                self.works.push(Box::pin(work.run(self.context.clone())));
             }
             let due = self.session.due(Instant::now());
             if let Err(end) = self.write(&due).await {

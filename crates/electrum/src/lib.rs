@@ -28,6 +28,7 @@ mod outputs;
 mod pace;
 mod reply;
 mod request;
+mod scans;
 mod session;
 mod start;
 mod subscribe;

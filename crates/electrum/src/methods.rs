@@ -20,3 +20,11 @@ pub(crate) fn unknown(method: &str) -> RpcError {
         quoted(method)
     ))
 }
+
+/// The error for a script that no scan of the connection has found.
+pub(crate) fn no_such_script() -> RpcError {
+    RpcError::refused(
+        "this relay knows the silent payments of this connection only, and this script is none of them: subscribe first with \
+         blockchain.silentpayments.subscribe; for other scripts the operator of the relay can set electrum.backend",
+    )
+}

@@ -2,6 +2,7 @@
 
 use sdk_relay_protocol::SecretHex;
 
+use crate::error::RpcError;
 use crate::start::Start;
 
 /// The keys of a wallet, as the client has sent them.
@@ -26,5 +27,15 @@ pub(crate) struct Subscribed {
     /// Ascending; 0 is always the first.
     pub(crate) labels: Vec<u32>,
     pub(crate) start_height: u32,
+    /// Whether blocks before the start can have payments.
+    pub(crate) has_earlier: bool,
     pub(crate) watch_id: String,
+}
+
+/// Watches of the blocks before the start of subscriptions, by address.
+#[derive(Debug)]
+pub(crate) struct EarlierScans {
+    pub(crate) registered: Vec<(String, String)>,
+    /// Why one is not registered.
+    pub(crate) failure: Option<RpcError>,
 }

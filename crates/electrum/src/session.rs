@@ -12,6 +12,7 @@ use bitcoin::consensus::encode::deserialize_hex;
 use sdk_relay_detect::WatchMessage;
 use sdk_relay_protocol::Event;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::args::Args;
@@ -23,6 +24,7 @@ use crate::outputs::{Found, Outputs, Place, ScriptHash};
 use crate::pace::Pace;
 use crate::reply::{Text, notification, status_text, text};
 use crate::request::{Call, Params};
+use crate::scans::{Earlier, Scans};
 use crate::subscription::Subscription;
 use crate::timeouts::Timeouts;
 use crate::version::{server_name, version};
@@ -46,7 +48,8 @@ pub(crate) struct Session {
     /// By address.
     subscriptions: HashMap<Arc<str>, Subscription>,
     /// The addresses, by the watch that serves them.
-    by_watch: HashMap<String, Arc<str>>,
+    by_watch: HashMap<String, Served>,
+    earlier: Earlier,
     watches: u64,
     /// The rate of new subscriptions.
     new_subscriptions: Pace,
@@ -59,6 +62,14 @@ pub(crate) struct Session {
     changed: BTreeSet<ScriptHash>,
 }
 
+/// What a watch is for.
+#[derive(Clone, Debug)]
+struct Served {
+    address: Arc<str>,
+    /// It scans the blocks before the start: its payments are not told, and their scripts are known.
+    is_earlier: bool,
+}
+
 impl Session {
     pub(crate) fn new(options: Options) -> Self {
         Self {
@@ -66,6 +77,7 @@ impl Session {
             tip: None,
             subscriptions: HashMap::new(),
             by_watch: HashMap::new(),
+            earlier: Earlier::default(),
             watches: 0,
             new_subscriptions: Pace::new(SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE),
             outputs: Outputs::default(),
@@ -169,6 +181,11 @@ impl Session {
             }
             Answer::Subscribed(subscribed) => Ok(self.subscribed(*subscribed)),
             Answer::Unsubscribed { address } => Ok(self.unsubscribed(&address)),
+            Answer::EarlierScans(scans) => {
+                self.registered(&scans);
+                Ok("null".to_owned())
+            }
+            Answer::Script { method, script } => self.found_script(method, script),
         }
     }
 
@@ -180,24 +197,33 @@ impl Session {
     /// A message of a watch.
     pub(crate) fn mail(&mut self, message: WatchMessage) {
         // Of a watch that has ended meanwhile.
-        let Some(address) = self.by_watch.get(message.watch_id()).cloned() else {
+        let Some(Served { address, is_earlier }) = self.by_watch.get(message.watch_id()).cloned() else {
             return;
         };
         let Some(subscription) = self.subscriptions.get_mut(&address) else {
             return;
         };
         match message {
+            WatchMessage::Progress(progress) if is_earlier => {
+                if progress.progress >= 1.0 {
+                    self.earlier.done(&address);
+                    self.publish_scans();
+                }
+            }
             WatchMessage::Progress(progress) => {
                 subscription.progressed(progress.progress);
                 if progress.progress >= 1.0 {
                     let gone = self.outputs.scanned(&address, subscription.watch);
                     self.changed.extend(gone);
+                    self.publish_scans();
                 }
             }
             WatchMessage::Payment(message) => match &message.notification.event {
                 Event::PaymentDetected(payment) => {
                     let Some(found) = message.found else { return };
-                    subscription.detected(message.outpoint, payment, found.tweak_key);
+                    if !is_earlier {
+                        subscription.detected(message.outpoint, payment, found.tweak_key);
+                    }
                     let output = Found {
                         key: found.key,
                         sats: payment.amount_sats,
@@ -208,9 +234,12 @@ impl Session {
                         .outputs
                         .found(message.outpoint, output, &address, subscription.watch);
                     self.changed.insert(script);
+                    self.earlier.found(script);
                 }
                 Event::PaymentReverted(payment) => {
-                    subscription.reverted(message.outpoint, payment.block_height.is_some());
+                    if !is_earlier {
+                        subscription.reverted(message.outpoint, payment.block_height.is_some());
+                    }
                     self.changed.extend(self.outputs.reverted(message.outpoint));
                 }
                 // Not about a watch.
@@ -221,6 +250,24 @@ impl Session {
                 | Event::Tweaks(_) => {}
             },
         }
+    }
+
+    fn publish_scans(&self) {
+        let scanning = self
+            .subscriptions
+            .values()
+            .filter(|subscription| !subscription.is_scanned());
+        self.earlier.publish(scanning.count());
+    }
+
+    /// What requests about scripts wait for.
+    pub(crate) fn scans(&self) -> watch::Receiver<Scans> {
+        self.earlier.scans()
+    }
+
+    /// Whether watches of earlier blocks are to be registered.
+    pub(crate) fn wants_earlier_scans(&self) -> bool {
+        self.earlier.is_wanted()
     }
 
     /// Whether messages of watches are to be taken from the mailbox.

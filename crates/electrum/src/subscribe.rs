@@ -17,7 +17,7 @@ use sdk_relay_protocol::MissingReason;
 use crate::error::RpcError;
 use crate::handles::Handles;
 use crate::limits::{MAX_LABELS, MAX_SUBSCRIPTIONS};
-use crate::order::{Keys, Order, Subscribed};
+use crate::order::{EarlierScans, Keys, Order, Subscribed};
 use crate::start::Start;
 
 /// Digits of the keys.
@@ -33,12 +33,23 @@ struct Extent {
     labels: BTreeSet<u32>,
     heights: Heights,
     watch_id: String,
+    earlier: Option<Earlier>,
+}
+
+/// The blocks before the start, which are scanned when the client asks for a script that is not found otherwise: a
+/// wallet that comes back asks for the scripts of all its outputs.
+#[derive(Clone, Debug)]
+struct Earlier {
+    receiver: Receiver,
+    /// `None`: not scanned yet.
+    watch_id: Option<String>,
 }
 
 /// What the keys of an order are.
 struct Prepare {
     address: String,
     receiver: Prepared,
+    earlier: Option<Earlier>,
     labels: BTreeSet<u32>,
     heights: Heights,
 }
@@ -46,6 +57,22 @@ struct Prepare {
 impl Extents {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Extent>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A subscription whose earlier blocks are not scanned: its address, its keys and its start.
+    fn unscanned(&self) -> Option<(String, Receiver, u32)> {
+        let extents = self.lock();
+        let mut unscanned = extents.iter().filter_map(|(address, extent)| {
+            let earlier = extent.earlier.as_ref().filter(|earlier| earlier.watch_id.is_none())?;
+            Some((address.clone(), earlier.receiver.clone(), extent.heights.from))
+        });
+        unscanned.next()
+    }
+
+    fn set_scanned(&self, address: &str, watch_id: &str) {
+        if let Some(earlier) = self.lock().get_mut(address).and_then(|extent| extent.earlier.as_mut()) {
+            earlier.watch_id = Some(watch_id.to_owned());
+        }
     }
 
     /// The labels and blocks that a subscription has if it is asked for these.
@@ -90,11 +117,12 @@ pub(crate) async fn subscribe(
     let scanner = handles.detection.scanner().clone();
     let known = extents.clone();
     let prepared = with_keys(handles, mailbox, move || {
-        prepare(&keys, &labels, heights, network.silent_payment(), &known, &scanner)
+        prepare(&keys, &labels, heights, network, &known, &scanner)
     });
     let Prepare {
         address,
         receiver,
+        earlier,
         labels,
         heights,
     } = prepared.await?;
@@ -106,14 +134,16 @@ pub(crate) async fn subscribe(
         history: Some(heights),
     };
     let Registered { watch_id, history } = handles.detection.watch(order).await.map_err(RpcError::unavailable)?;
+    let has_earlier = earlier.is_some();
     let extent = Extent {
         labels: labels.clone(),
         heights,
         watch_id: watch_id.clone(),
+        earlier,
     };
     let before = extents.lock().insert(address.clone(), extent);
     if let Some(before) = before
-        && !handles.detection.unwatch(before.watch_id).await
+        && !before.end(handles).await
     {
         tracing::debug!("the watch of a replaced subscription ends when events can be written again");
     }
@@ -121,6 +151,7 @@ pub(crate) async fn subscribe(
         address,
         labels: labels.into_iter().collect(),
         start_height: first_scanned(heights.from, &history, network),
+        has_earlier,
         watch_id,
     })
 }
@@ -141,13 +172,59 @@ pub(crate) async fn unsubscribe(
     let address = address.await?;
     let before = extents.lock().remove(&address);
     if let Some(before) = before
-        && !handles.detection.unwatch(before.watch_id).await
+        && !before.end(handles).await
     {
         return Err(RpcError::unavailable(
             "the subscription ends as soon as the relay can write events again (GET /health may say why)",
         ));
     }
     Ok(address)
+}
+
+/// Registers watches of the blocks before the starts, where there are none yet. Their payments are those of
+/// [`subscribe`], and of the blocks from 0.
+pub(crate) async fn scan_earlier(handles: &Handles, mailbox: &Mailbox, extents: &Extents) -> EarlierScans {
+    let mut registered = Vec::new();
+    let failure = loop {
+        let Some((address, receiver, start)) = extents.unscanned() else {
+            break None;
+        };
+        let scanner = handles.detection.scanner().clone();
+        let prepared = with_keys(handles, mailbox, move || Ok(scanner.prepare(receiver))).await;
+        let receiver = match prepared {
+            Ok(receiver) => receiver,
+            Err(error) => break Some(error),
+        };
+        let order = WatchOrder {
+            receiver,
+            addresses: HashMap::from([(None, address.clone())]),
+            mailbox: mailbox.clone(),
+            history: Some(Heights {
+                from: 0,
+                to: Some(start.saturating_sub(1)),
+            }),
+        };
+        match handles.detection.watch(order).await {
+            Ok(Registered { watch_id, .. }) => {
+                extents.set_scanned(&address, &watch_id);
+                registered.push((address, watch_id));
+            }
+            Err(refused) => break Some(RpcError::unavailable(refused)),
+        }
+    };
+    EarlierScans { registered, failure }
+}
+
+impl Extent {
+    /// Ends its watches. `false`: detection takes no commands, and ends them when it does again.
+    async fn end(self, handles: &Handles) -> bool {
+        let earlier = self.earlier.and_then(|earlier| earlier.watch_id);
+        let mut has_ended = true;
+        for watch_id in [self.watch_id].into_iter().chain(earlier) {
+            has_ended &= handles.detection.unwatch(watch_id).await;
+        }
+        has_ended
+    }
 }
 
 /// The blocks of the history.
@@ -196,19 +273,26 @@ fn prepare(
     keys: &Keys,
     labels: &[u32],
     heights: Heights,
-    network: Network,
+    chain: Chain,
     extents: &Extents,
     scanner: &Scanner,
 ) -> Result<Prepare, RpcError> {
+    let network: Network = chain.silent_payment();
     let (scan, spend) = parse(keys)?;
     let wrong = |error: sdk_relay_bip352::LabelError| RpcError::parameter(format!("labels: {error}"));
     let plain = Receiver::new(scan.clone(), spend, []).map_err(wrong)?;
     let address = plain.address(network).to_string();
     let (labels, heights) = extents.widened(&address, labels, heights)?;
     let receiver = Receiver::new(scan, spend, labels.iter().copied()).map_err(wrong)?;
+    // Before taproot there are no silent payments.
+    let earlier = (heights.from > chain.taproot_height()).then(|| Earlier {
+        receiver: receiver.clone(),
+        watch_id: None,
+    });
     Ok(Prepare {
         address,
         receiver: scanner.prepare(receiver),
+        earlier,
         labels,
         heights,
     })
@@ -292,6 +376,7 @@ mod tests {
             labels: set,
             heights: range,
             watch_id: "watch-1".to_owned(),
+            earlier: None,
         };
         extents.lock().insert("sp1".to_owned(), extent);
         for (given, asked, expected) in [

@@ -47,6 +47,8 @@ pub(crate) struct Subscription {
     answered: Option<Instant>,
     last_sent: Option<Instant>,
     progress: f64,
+    /// All of the history is found.
+    is_scanned: bool,
     waiting: VecDeque<Item>,
     told: HashMap<Txid, Told>,
     /// The last final transaction, which may have further outputs.
@@ -92,6 +94,7 @@ impl Subscription {
             answered: None,
             last_sent: None,
             progress: 0.0,
+            is_scanned: false,
             waiting: VecDeque::new(),
             told: HashMap::new(),
             last_final: None,
@@ -178,10 +181,16 @@ impl Subscription {
     /// The history is scanned to this share; 1 at its end.
     pub(crate) fn progressed(&mut self, share: f64) {
         if share >= 1.0 {
+            self.is_scanned = true;
             self.waiting.push_back(Item::End);
         } else {
             self.progress = share.clamp(self.progress, ALMOST.max(self.progress));
         }
+    }
+
+    /// Whether all of its history is found.
+    pub(crate) fn is_scanned(&self) -> bool {
+        self.is_scanned
     }
 
     fn is_live(&self) -> bool {

@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use sdk_relay_detect::Mailbox;
 use sdk_relay_transport::{AnswerShare, SMALL_ANSWER};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::ask::{Answer, Ask, BackendCall, Step};
 use crate::backend::Backend;
 use crate::error::RpcError;
 use crate::handles::Handles;
+use crate::methods::no_such_script;
 use crate::metrics::Class;
 use crate::outputs::Place;
 use crate::reply::{Text, answer, batch};
 use crate::request::{Call, Id, Line, Refused};
+use crate::scans::Scans;
 use crate::session::{Session, transaction_call};
-use crate::subscribe::{Extents, subscribe, unsubscribe};
+use crate::subscribe::{Extents, scan_earlier, subscribe, unsubscribe};
 
 /// What the questions of a connection are answered with.
 #[derive(Clone)]
@@ -23,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) mailbox: Mailbox,
     pub(crate) extents: Extents,
     pub(crate) backend: Option<Backend>,
+    pub(crate) scans: watch::Receiver<Scans>,
 }
 
 /// A line in work.
@@ -41,7 +46,8 @@ pub(crate) struct Finished {
 }
 
 struct Request<T> {
-    class: Class,
+    /// `None`: it is not counted, because no client has sent it.
+    class: Option<Class>,
     /// `None`: it gets no answer.
     id: Option<Id>,
     is_answered: bool,
@@ -58,13 +64,13 @@ impl Work {
         };
         let mut begun = |part: Result<Call, Refused>| match part {
             Ok(mut call) => Request {
-                class: Class::of(&call.method),
+                class: Some(Class::of(&call.method)),
                 is_answered: call.id.is_some(),
                 id: call.id.take(),
                 step: session.call(call),
             },
             Err(Refused { id, error }) => Request {
-                class: Class::Unknown,
+                class: Some(Class::Unknown),
                 id,
                 is_answered: true,
                 step: Step::Done(Err(error)),
@@ -72,6 +78,19 @@ impl Work {
         };
         let requests = parts.into_iter().map(&mut begun).collect();
         Self { is_batch, requests }
+    }
+
+    /// Registers watches of the blocks before the start of subscriptions, without a request of the client.
+    pub(crate) fn earlier_scans() -> Self {
+        Self {
+            is_batch: false,
+            requests: vec![Request {
+                class: None,
+                id: None,
+                is_answered: false,
+                step: Step::Ask(Ask::EarlierScans),
+            }],
+        }
     }
 
     /// Whether it changes the watches of the connection.
@@ -122,7 +141,9 @@ impl Finished {
         let mut answers = Vec::with_capacity(self.requests.len());
         for request in self.requests {
             let outcome = session.answered(request.step);
-            handles.metrics.count(request.class, outcome.is_ok());
+            if let Some(class) = request.class {
+                handles.metrics.count(class, outcome.is_ok());
+            }
             if request.is_answered {
                 answers.push(answer(request.id.as_deref(), &outcome));
             }
@@ -143,6 +164,27 @@ impl Context {
             Ask::Unsubscribe(keys) => {
                 let address = unsubscribe(&self.handles, &self.mailbox, &self.extents, *keys).await?;
                 return Ok(Answer::Unsubscribed { address });
+            }
+            Ask::EarlierScans => {
+                let scans = scan_earlier(&self.handles, &self.mailbox, &self.extents).await;
+                return Ok(Answer::EarlierScans(scans));
+            }
+            Ask::Script { method, script } => {
+                let mut scans = self.scans.clone();
+                let settled = scans.wait_for(|scans| scans.pending == 0 || scans.found.contains(&script));
+                let (found, failure) = match timeout(self.handles.timeouts.node, settled).await {
+                    Ok(Ok(scans)) => (scans.found.contains(&script), scans.failure.clone()),
+                    _ => {
+                        return Err(RpcError::unavailable(
+                            "the relay is still scanning blocks in which this script may be paid: try again in a minute",
+                        ));
+                    }
+                };
+                return match failure {
+                    _ if found => Ok(Answer::Script { method, script }),
+                    Some(failure) => Err(failure),
+                    None => Err(no_such_script()),
+                };
             }
             Ask::Features => node.features(address).await?,
             Ask::Tip => return Ok(Answer::Tip(node.tip().await?)),

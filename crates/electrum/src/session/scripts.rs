@@ -7,7 +7,7 @@ use crate::args::Args;
 use crate::ask::{Ask, BackendCall, Step};
 use crate::error::RpcError;
 use crate::limits::MAX_SUBSCRIPTIONS;
-use crate::methods::{SCRIPTS, unknown};
+use crate::methods::{SCRIPTS, no_such_script, unknown};
 use crate::outputs::{Knowledge, ScriptHash};
 use crate::reply::{Text, status_text};
 use crate::request::Params;
@@ -56,11 +56,26 @@ impl Session {
                     params: vec![Value::from(script.to_string())],
                 })))
             }
-            Knowledge::None => Err(RpcError::refused(
-                "this relay knows the silent payments of this connection only, and this script is none of them: subscribe first with \
-                 blockchain.silentpayments.subscribe, from a start before the payment; for other scripts the operator of the relay can set \
-                 electrum.backend",
-            )),
+            Knowledge::None => {
+                // A wallet that comes back asks for outputs from before its start.
+                let is_scanning = self
+                    .subscriptions
+                    .values()
+                    .any(|subscription| !subscription.is_scanned());
+                if !self.earlier.want() && !is_scanning {
+                    return Err(no_such_script());
+                }
+                self.publish_scans();
+                Ok(Step::Ask(Ask::Script { method, script }))
+            }
+        }
+    }
+
+    /// A scan has found a script that a request has waited for.
+    pub(super) fn found_script(&mut self, method: &'static str, script: ScriptHash) -> Result<Text, RpcError> {
+        match self.outputs.knowledge(script) {
+            Knowledge::Found => Ok(self.answer(method, script)),
+            Knowledge::Ended | Knowledge::None => Err(no_such_script()),
         }
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::Session;
+use super::{Served, Session};
 use crate::args::Args;
 use crate::ask::{Ask, Step};
 use crate::error::RpcError;
 use crate::limits::{MAX_LABELS, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE};
-use crate::order::{Keys, Order, Subscribed};
+use crate::order::{EarlierScans, Keys, Order, Subscribed};
 use crate::reply::{Text, text};
 use crate::request::Params;
 use crate::start::{self, Start};
@@ -60,26 +60,57 @@ impl Session {
             address,
             labels,
             start_height,
+            has_earlier,
             watch_id,
         } = subscribed;
         let address: Arc<str> = address.into();
         self.watches += 1;
         let subscription = Subscription::new(&address, &labels, start_height, watch_id.clone(), self.watches);
         let object = subscription.object().to_owned();
-        self.by_watch.insert(watch_id, Arc::clone(&address));
-        if let Some(before) = self.subscriptions.insert(address, subscription) {
-            // Messages of the replaced watch are dropped: the new one sends all of them again.
+        // Messages of a replaced watch are dropped: the new one sends all of them again.
+        self.forget_watches(&address);
+        let served = Served {
+            address: Arc::clone(&address),
+            is_earlier: false,
+        };
+        self.by_watch.insert(watch_id, served);
+        self.earlier.begin(&address, has_earlier);
+        self.subscriptions.insert(address, subscription);
+        self.publish_scans();
+        object
+    }
+
+    /// Removes a subscription, and what belongs to it.
+    fn forget_watches(&mut self, address: &str) -> bool {
+        if let Some(watch_id) = self.earlier.end(address) {
+            self.by_watch.remove(&watch_id);
+        }
+        let before = self.subscriptions.remove(address);
+        if let Some(before) = &before {
             self.by_watch.remove(&before.watch_id);
         }
-        object
+        before.is_some()
+    }
+
+    /// Watches of the blocks before the start of subscriptions are registered, or not.
+    pub(super) fn registered(&mut self, scans: &EarlierScans) {
+        for (address, watch_id) in &scans.registered {
+            let served = Served {
+                address: address.as_str().into(),
+                is_earlier: true,
+            };
+            self.by_watch.insert(watch_id.clone(), served);
+        }
+        self.earlier.registered(scans);
+        self.publish_scans();
     }
 
     /// The watch of a subscription has ended. Returns the result of the request.
     pub(super) fn unsubscribed(&mut self, address: &str) -> Text {
-        if let Some(before) = self.subscriptions.remove(address) {
-            self.by_watch.remove(&before.watch_id);
+        if self.forget_watches(address) {
             self.outputs.ended(address);
         }
+        self.publish_scans();
         text(address)
     }
 }

@@ -111,6 +111,22 @@ fn progress(share: f64) -> WatchMessage {
     }))
 }
 
+/// The same message of another watch.
+fn of_watch(watch_id: &str, message: WatchMessage) -> WatchMessage {
+    match message {
+        WatchMessage::Payment(mut message) => {
+            if let Event::PaymentDetected(payment) = &mut message.notification.event {
+                payment.watch_id = Some(watch_id.to_owned());
+            }
+            WatchMessage::Payment(message)
+        }
+        WatchMessage::Progress(mut progress) => {
+            progress.watch_id = watch_id.to_owned();
+            WatchMessage::Progress(progress)
+        }
+    }
+}
+
 /// A session with a subscription whose answer was written now.
 fn subscribed(options: Options) -> Session {
     let mut session = Session::new(options);
@@ -123,6 +139,7 @@ fn subscribe_again(session: &mut Session, watch_id: &str, start_height: u32) -> 
         address: ADDRESS.to_owned(),
         labels: vec![0],
         start_height,
+        has_earlier: start_height > 0,
         watch_id: watch_id.to_owned(),
     };
     let object = session.answered(Answer::Subscribed(Box::new(subscribed))).unwrap();
@@ -291,8 +308,10 @@ async fn subscriptions_of_a_connection_have_a_rate() {
 async fn a_found_output_is_answered_for_and_its_changes_are_notified() {
     let mut session = subscribed(options());
     let script = ScriptHash::of_key(&[1; 32]).to_string();
-    let unknown = result(&mut session, SCRIPTS, json!([script])).unwrap_err();
-    assert!(unknown.message.contains("electrum.backend"), "{unknown:?}");
+    assert!(
+        matches!(ask(&mut session, SCRIPTS, json!([script])), Ask::Script { .. }),
+        "the scan may find it"
+    );
     session.mail(progress(0.0));
     session.mail(progress(1.0));
     session.mail(detected(1, None));
@@ -358,18 +377,7 @@ async fn a_widened_subscription_sends_everything_again_and_the_old_watch_is_sile
     session.mail(detected(3, Some(9)));
     // The outputs are known until the new scan is complete.
     assert!(session.place(1).is_some() && session.place(3).is_none());
-    let of_new = |message: WatchMessage| match message {
-        WatchMessage::Payment(mut message) => {
-            if let Event::PaymentDetected(payment) = &mut message.notification.event {
-                payment.watch_id = Some("watch-2".to_owned());
-            }
-            WatchMessage::Payment(message)
-        }
-        WatchMessage::Progress(mut progress) => {
-            progress.watch_id = "watch-2".to_owned();
-            WatchMessage::Progress(progress)
-        }
-    };
+    let of_new = |message| of_watch("watch-2", message);
     session.mail(of_new(detected(1, Some(9))));
     session.mail(of_new(progress(1.0)));
     tokio::time::advance(Duration::from_millis(250)).await;
@@ -481,4 +489,50 @@ fn subscriptions_to_scripts_are_bounded() {
         step(&mut session, SCRIPTS, json!([script(1_000)])),
         Step::Ask(_)
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_that_comes_back_is_answered_for_its_old_outputs() {
+    const EARLIER: &str = "watch-0";
+    let mut session = subscribed(options());
+    let scans = session.scans();
+    session.mail(progress(1.0));
+    tokio::time::advance(Duration::from_millis(250)).await;
+    session.due(Instant::now());
+    assert!(!session.wants_earlier_scans(), "nothing has asked for it");
+    let [old, none] = [5, 6].map(|n| ScriptHash::of_key(&[n; 32]));
+    let history = "blockchain.scripthash.get_history";
+    let Ask::Script { method, script } = ask(&mut session, history, json!([old.to_string()])) else {
+        panic!("a scan")
+    };
+    assert!(session.wants_earlier_scans());
+    assert_eq!((method, script, scans.borrow().pending), (history, old, 1));
+    let registered = crate::order::EarlierScans {
+        registered: vec![(ADDRESS.to_owned(), EARLIER.to_owned())],
+        failure: None,
+    };
+    assert!(session.answered(Answer::EarlierScans(registered)).is_ok());
+    assert!(!session.wants_earlier_scans());
+    session.mail(of_watch(EARLIER, detected(5, Some(3))));
+    assert!(scans.borrow().found.contains(&old));
+    let expected = format!(r#"[{{"height":3,"tx_hash":"{}"}}]"#, outpoint(5).txid);
+    assert_eq!(session.answered(Answer::Script { method, script }), Ok(expected));
+    // It is not told: the client has asked for later blocks. Other scripts wait for the end of the scan.
+    assert_eq!(session.due(Instant::now()), Vec::<String>::new());
+    assert!(matches!(
+        ask(&mut session, history, json!([none.to_string()])),
+        Ask::Script { .. }
+    ));
+    session.mail(of_watch(EARLIER, progress(1.0)));
+    assert_eq!(scans.borrow().pending, 0);
+    let unknown = result(&mut session, history, json!([none.to_string()])).unwrap_err();
+    assert!(unknown.message.contains("electrum.backend"), "{unknown:?}");
+    // A live payment is told once, although both watches find it.
+    session.mail(detected(7, None));
+    session.mail(of_watch(EARLIER, detected(7, None)));
+    assert_eq!(session.due(Instant::now()).len(), 1);
+    drop(session.answered(Answer::Unsubscribed {
+        address: ADDRESS.to_owned(),
+    }));
+    assert!(session.by_watch.is_empty() && session.subscriptions.is_empty());
 }

@@ -159,3 +159,49 @@ async fn a_later_subscription_widens_the_one_before() {
         .await;
     assert!(code == -32_602 && reason.contains("the tip"), "{code} {reason}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_that_comes_back_gets_the_history_of_its_old_outputs() {
+    let mut stage = Stage::with(Options::default(), testkit::RelayOptions::electrum).await;
+    let payee = Payee::new(&[2]);
+    let old = stage
+        .payer
+        .pay(&[InputKind::P2wpkh], &[silent(payee.labelled_address(2), 20_000)]);
+    stage.node.mine_with(std::slice::from_ref(&old)).await;
+    let height = stage.node.height().await;
+    stage.node.mine(3).await;
+    index_is_current(&stage.relay, height + 3).await;
+    let mut wallet = Wallet::connect(stage.relay.electrum()).await;
+    wallet.subscribe(&payee, json!(height + 2)).await;
+    assert!(wallet.history().await.is_empty(), "it was told before");
+    // It asks for all outputs that it has.
+    let (script, txid) = (script_of(&old), name(&old));
+    let expected = status(&[(&txid, i64::from(height))]);
+    assert_eq!(
+        wallet.ask("blockchain.scripthash.subscribe", json!([script])).await,
+        expected
+    );
+    let history = wallet.ask("blockchain.scripthash.get_history", json!([script])).await;
+    assert_eq!(history, json!([{"height": height, "tx_hash": txid}]));
+    let hex = bitcoin::consensus::encode::serialize_hex(&old);
+    assert_eq!(
+        wallet.ask("blockchain.transaction.get", json!([txid])).await,
+        json!(hex)
+    );
+    // Another script is none of its outputs, which is known once all blocks are scanned.
+    let other = "00".repeat(32);
+    let (code, reason) = wallet.refused("blockchain.scripthash.subscribe", json!([other])).await;
+    assert!(code == 1 && reason.contains("electrum.backend"), "{code} {reason}");
+    // A new payment is told once.
+    let new = stage
+        .payer
+        .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    stage.node.send_raw(&new).await;
+    assert_eq!(wallet.paid().await.txid, name(&new));
+    stage.node.mine(1).await;
+    let last = stage
+        .payer
+        .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    stage.node.send_raw(&last).await;
+    assert_eq!(wallet.paid().await.txid, name(&last));
+}

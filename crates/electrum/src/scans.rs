@@ -1,0 +1,160 @@
+//! What the scans of a connection have found, for requests that wait for them. No I/O.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::error::RpcError;
+use crate::order::EarlierScans;
+use crate::outputs::ScriptHash;
+
+/// What requests wait for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scans {
+    /// Scans that are not complete.
+    pub(crate) pending: usize,
+    /// Scripts that were found.
+    pub(crate) found: HashSet<ScriptHash>,
+    /// Why a scan did not begin.
+    pub(crate) failure: Option<RpcError>,
+}
+
+/// The scans of the blocks before the starts of subscriptions.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier {
+    by_address: HashMap<Arc<str>, State>,
+    scans: watch::Sender<Scans>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// No request needs it.
+    Unscanned,
+    /// Its watch is to be registered.
+    Wanted,
+    /// By this watch.
+    Running(String),
+    /// By this watch, which still finds new payments; `None`: there was nothing to scan.
+    Done(Option<String>),
+}
+
+impl Earlier {
+    /// For requests that wait.
+    pub(crate) fn scans(&self) -> watch::Receiver<Scans> {
+        self.scans.subscribe()
+    }
+
+    /// A subscription begins.
+    pub(crate) fn begin(&mut self, address: &Arc<str>, has_earlier: bool) {
+        let state = if has_earlier {
+            State::Unscanned
+        } else {
+            State::Done(None)
+        };
+        self.by_address.insert(Arc::clone(address), state);
+    }
+
+    /// A subscription has ended. Returns its watch.
+    pub(crate) fn end(&mut self, address: &str) -> Option<String> {
+        match self.by_address.remove(address) {
+            Some(State::Running(watch_id)) => Some(watch_id),
+            Some(State::Done(watch_id)) => watch_id,
+            Some(State::Unscanned | State::Wanted) | None => None,
+        }
+    }
+
+    /// A request needs them all. `false`: they are complete.
+    pub(crate) fn want(&mut self) -> bool {
+        for state in self.by_address.values_mut() {
+            if *state == State::Unscanned {
+                *state = State::Wanted;
+            }
+        }
+        self.pending() > 0
+    }
+
+    /// Whether watches are to be registered.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.by_address.values().any(|state| *state == State::Wanted)
+    }
+
+    /// Watches are registered; others are not, and may be wanted again.
+    pub(crate) fn registered(&mut self, scans: &EarlierScans) {
+        for (address, watch_id) in &scans.registered {
+            if let Some(state) = self.by_address.get_mut(address.as_str()) {
+                *state = State::Running(watch_id.clone());
+            }
+        }
+        for state in self.by_address.values_mut().filter(|state| **state == State::Wanted) {
+            *state = State::Unscanned;
+        }
+        self.scans.send_modify(|all| all.failure.clone_from(&scans.failure));
+    }
+
+    /// The scan of a subscription is complete.
+    pub(crate) fn done(&mut self, address: &str) {
+        if let Some(state) = self.by_address.get_mut(address)
+            && let State::Running(watch_id) = state
+        {
+            *state = State::Done(Some(std::mem::take(watch_id)));
+        }
+    }
+
+    /// A script was found.
+    pub(crate) fn found(&self, script: ScriptHash) {
+        self.scans.send_if_modified(|scans| scans.found.insert(script));
+    }
+
+    /// Notifies requests that wait. `others`: further scans that are not complete.
+    pub(crate) fn publish(&self, others: usize) {
+        let pending = self.pending() + others;
+        self.scans
+            .send_if_modified(|scans| std::mem::replace(&mut scans.pending, pending) != pending);
+    }
+
+    fn pending(&self) -> usize {
+        let states = self.by_address.values();
+        states
+            .filter(|state| matches!(state, State::Wanted | State::Running(_)))
+            .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_is_wanted_once_and_again_after_a_failure() {
+        let mut earlier = Earlier::default();
+        let scans = earlier.scans();
+        let (one, other): (Arc<str>, Arc<str>) = ("sp1a".into(), "sp1b".into());
+        earlier.begin(&one, true);
+        earlier.begin(&other, false);
+        assert!(!earlier.is_wanted() && earlier.want() && earlier.is_wanted());
+        earlier.publish(1);
+        assert_eq!(scans.borrow().pending, 2);
+        let failure = RpcError::unavailable("full");
+        earlier.registered(&EarlierScans {
+            registered: vec![],
+            failure: Some(failure.clone()),
+        });
+        earlier.publish(0);
+        assert_eq!(
+            (scans.borrow().pending, scans.borrow().failure.clone()),
+            (0, Some(failure))
+        );
+        assert!(earlier.want());
+        earlier.registered(&EarlierScans {
+            registered: vec![("sp1a".to_owned(), "watch-2".to_owned())],
+            failure: None,
+        });
+        assert!(!earlier.is_wanted() && earlier.want(), "it runs");
+        earlier.done("sp1a");
+        earlier.publish(0);
+        assert!(!earlier.want() && scans.borrow().pending == 0 && scans.borrow().failure.is_none());
+        assert_eq!(earlier.end("sp1a").as_deref(), Some("watch-2"));
+        assert_eq!(earlier.end("sp1b"), None);
+    }
+}
