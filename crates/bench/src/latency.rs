@@ -102,14 +102,7 @@ async fn start_times(relay: &mut RelayProcess) -> Result<Samples> {
 }
 
 fn watch(payee: &Payee) -> Watch {
-    Watch {
-        scan_private_key: SecretHex::new(payee.scan_hex()),
-        spend_public_key: payee.spend_public_key().to_string(),
-        labels: None,
-        from_height: None,
-        to_height: None,
-        message_id: None,
-    }
+    Watch::of_keys(SecretHex::new(payee.scan_hex()), payee.spend_public_key().to_string())
 }
 
 /// All receivers of a payment.

@@ -133,14 +133,7 @@ async fn watch(relay: &RelayProcess, watches: usize, payee: &Payee) -> Result<Ve
 }
 
 fn order(payee: &Payee) -> Watch {
-    Watch {
-        scan_private_key: SecretHex::new(payee.scan_hex()),
-        spend_public_key: payee.spend_public_key().to_string(),
-        labels: None,
-        from_height: None,
-        to_height: None,
-        message_id: None,
-    }
+    Watch::of_keys(SecretHex::new(payee.scan_hex()), payee.spend_public_key().to_string())
 }
 
 /// The time at which the client is notified of a payment in this transaction; an error after `within`.

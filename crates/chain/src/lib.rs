@@ -13,7 +13,7 @@ mod signals;
 pub mod source;
 
 pub use event::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx, Observed};
-pub use first_block::first_block_since;
+pub use first_block::FirstBlockSearch;
 pub use joined::joined;
 pub use signals::Signals;
 pub use source::{

@@ -6,7 +6,6 @@ mod check_config;
 mod flags;
 mod init;
 mod package_files;
-mod scan;
 mod status;
 mod text;
 mod wallet;
@@ -166,7 +165,7 @@ impl Cli {
             }
             Some(Command::Init(place)) => init::init(place.overrides()),
             Some(Command::Status(arguments)) => status::status(arguments.status, arguments.settings.overrides()),
-            Some(Command::Scan(arguments)) => scan::scan(arguments.scan, arguments.settings.overrides()),
+            Some(Command::Scan(arguments)) => sdk_relay_scan::scan(arguments.scan, arguments.settings.overrides()),
             Some(Command::PackageFiles { directory }) => package_files::write(&directory, Self::command()),
             Some(Command::Wallet(WalletCommand::Address(settings))) => wallet::address(settings.overrides()),
             Some(Command::Wallet(WalletCommand::Export(Transfer { file, settings }))) => {

@@ -18,10 +18,8 @@ use sdk_relay_scan::{own_http_url, token_from_file, trust};
 use zeroize::Zeroizing;
 
 use crate::text::with_causes;
-use fetch::Answers;
+use fetch::{Answers, Relay, http_url};
 use view::{Paint, view};
-
-pub(crate) use fetch::{Flags, Relay, http_url};
 
 /// Interval of `--watch`. The relay measures itself every few seconds.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
@@ -85,11 +83,7 @@ fn relay(arguments: &Arguments, settings: Overrides) -> anyhow::Result<Relay> {
             short(&url)
         );
     }
-    let flags = Flags {
-        url: "--url",
-        token: "name a file with it (--token-file), or set SDK_RELAY_TOKEN",
-    };
-    Relay::new(url, given.or(token), trust, arguments.proxy.clone(), flags)
+    Relay::new(url, given.or(token), trust, arguments.proxy.clone())
 }
 
 fn own_token(config: &Config) -> Option<Zeroizing<String>> {

@@ -304,7 +304,20 @@ impl Driver {
                         // The app stopped waiting and does not know the id, so it could not end this watch.
                         return self.unwatch(connection, &r.watch_id).await;
                     }
-                    r.watch_id = self.watches.add(watch, &r.watch_id, self.reported.tip());
+                    if watch.from_time.is_some() && r.from_height.is_none() {
+                        // It has ignored the field.
+                        self.unwatch(connection, &r.watch_id).await?;
+                        Purpose::App(reply).answer(Err(RequestError::Refused {
+                            request: request_name,
+                            code: ErrorCode::Unavailable,
+                            message: "this relay does not know from_time (its version is older than 0.2.0): give \
+                                      from_height"
+                                .to_owned(),
+                        }));
+                        return Ok(());
+                    }
+                    let tip = self.reported.tip();
+                    r.watch_id = self.watches.add(watch, &r.watch_id, r.from_height, tip);
                 }
                 let result = match answer {
                     ServerMessage::Error(e) => Err(RequestError::Refused {

@@ -33,7 +33,15 @@ pub(crate) struct Rescan {
 impl Watches {
     /// Adds a watch that the relay accepted. Returns its id for the app: the relay's own, unless an older watch has
     /// it. `tip` is the last reported block.
-    pub(crate) fn add(&mut self, watch: Watch, relay_id: &str, tip: Option<u32>) -> String {
+    ///
+    /// `from_height` is the first block of its history according to the relay, also if the watch has a time or the
+    /// birthday of a descriptor.
+    pub(crate) fn add(&mut self, watch: Watch, relay_id: &str, from_height: Option<u32>, tip: Option<u32>) -> String {
+        let watch = Watch {
+            from_height: watch.from_height.or(from_height),
+            from_time: None,
+            ..watch
+        };
         let mut id = relay_id.to_owned();
         let mut n = 1;
         while self.contains(&id) {
@@ -164,6 +172,8 @@ fn heights(watch: &Watch) -> Option<Heights> {
 fn with_history(watch: &Watch, heights: Option<Heights>) -> Watch {
     Watch {
         from_height: heights.map(|heights| heights.from),
+        // The relay has answered with the height.
+        from_time: None,
         to_height: heights.and_then(|heights| heights.to),
         ..watch.clone()
     }
@@ -176,14 +186,7 @@ mod tests {
     use super::*;
 
     fn watch(spend: &str) -> Watch {
-        Watch {
-            scan_private_key: SecretHex::new("00".into()),
-            spend_public_key: spend.into(),
-            labels: None,
-            from_height: None,
-            to_height: None,
-            message_id: None,
-        }
+        Watch::of_keys(SecretHex::new("00".into()), spend.into())
     }
 
     fn progress(watch_id: &str, progress: f64, height: u32) -> WatchProgress {
@@ -199,8 +202,8 @@ mod tests {
     #[test]
     fn a_watch_keeps_its_id_over_connections() {
         let mut watches = Watches::default();
-        assert_eq!(watches.add(watch("a"), "w1", None), "w1");
-        assert_eq!(watches.add(watch("b"), "w2", None), "w2");
+        assert_eq!(watches.add(watch("a"), "w1", None, None), "w1");
+        assert_eq!(watches.add(watch("b"), "w2", None, None), "w2");
 
         let again: Vec<_> = watches
             .registrations(None, Resume::Complete)
@@ -216,17 +219,17 @@ mod tests {
         assert_eq!(watches.relay_id("w1"), Some("w2"));
 
         watches.remove("w2");
-        assert_eq!(watches.add(watch("c"), "w1", None), "w1#2");
+        assert_eq!(watches.add(watch("c"), "w1", None, None), "w1#2");
         assert_eq!(watches.id("w1"), Some("w1#2"));
     }
 
     #[test]
     fn watches_scan_again_from_where_blocks_were_replaced() {
         let mut watches = Watches::default();
-        watches.add(watch("a"), "w1", None);
+        watches.add(watch("a"), "w1", None, None);
         let mut young = watch("b");
         young.from_height = Some(98);
-        watches.add(young, "w2", None);
+        watches.add(young, "w2", None, None);
         watches.disconnected(90);
         watches.connected(90);
         assert_eq!(watches.rescans(), [], "they saw it on their connection");
@@ -269,9 +272,9 @@ mod tests {
             from_height: height,
             ..watch("a")
         };
-        watches.add(from(None), "w1", None);
-        watches.add(from(Some(950)), "w2", None);
-        watches.add(from(Some(10)), "w3", None);
+        watches.add(from(None), "w1", None, None);
+        watches.add(from(Some(950)), "w2", None, None);
+        watches.add(from(Some(10)), "w3", None, None);
         watches.set_progress(&progress("w2", 1.0, 1_000));
         watches.set_progress(&progress("w3", 0.5, 499));
         let again = watches.registrations(Some(1_000), Resume::Gap).into_iter();
@@ -292,8 +295,8 @@ mod tests {
         let mut watches = Watches::default();
         let mut old = watch("a");
         (old.from_height, old.to_height) = (Some(100), Some(200));
-        watches.add(old, "w1", None);
-        watches.add(watch("b"), "w2", None);
+        watches.add(old, "w1", None, None);
+        watches.add(watch("b"), "w2", None, None);
         watches.set_progress(&progress("w1", 0.0, 99));
         assert_eq!(heights(&mut watches, None), [(Some(100), Some(200)), (None, None)]);
 
@@ -321,7 +324,7 @@ mod tests {
         let mut watches = Watches::default();
         let mut old = watch("a");
         (old.from_height, old.to_height) = (Some(100), Some(200));
-        watches.add(old, "w1", Some(300));
+        watches.add(old, "w1", None, Some(300));
         watches.set_progress(&progress("w1", 1.0, 200));
         for tip in 300..303 {
             // Not one message about the watch arrives between two disconnects.
@@ -337,7 +340,7 @@ mod tests {
         let mut watches = Watches::default();
         let mut young = watch("a");
         young.from_height = Some(90);
-        watches.add(young, "w1", Some(100));
+        watches.add(young, "w1", None, Some(100));
         watches.connected(101);
         watches.set_progress(&progress("w1", 1.0, 100));
         let again = watches.registrations(Some(101), Resume::Complete);
@@ -355,7 +358,7 @@ mod tests {
         let mut watches = Watches::default();
         let mut young = watch("a");
         young.from_height = Some(90);
-        watches.add(young, "w1", Some(100));
+        watches.add(young, "w1", None, Some(100));
         watches.set_progress(&progress("w1", 0.5, 95));
         watches.disconnected(93);
         let again = watches.registrations(Some(92), Resume::Complete);
@@ -368,7 +371,7 @@ mod tests {
         let mut watches = Watches::default();
         let mut old = watch("a");
         (old.from_height, old.to_height) = (Some(100), Some(200));
-        watches.add(old, "w1", Some(300));
+        watches.add(old, "w1", None, Some(300));
         watches.set_progress(&progress("w1", 0.5, 150));
         let again = watches.registrations(Some(300), Resume::Complete);
         assert_eq!((again[0].1.from_height, again[0].1.to_height), (Some(151), Some(200)));

@@ -1,5 +1,5 @@
 //! `GET /bitcoin/info`, `GET /bitcoin/blocks/{hash}` and `GET /bitcoin/first-block`: requested from the node each
-//! time, not cached.
+//! time; of the last one only times of buried blocks are kept.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use bitcoin::BlockHash;
 use hyper::StatusCode;
-use sdk_relay_chain::{ChainSource, SourceError, first_block_since};
+use sdk_relay_chain::{ChainSource, SourceError};
 use sdk_relay_echo::parser_reason;
 use sdk_relay_http_common::{ApiError, Json, query};
 use sdk_relay_protocol::http::{BitcoinInfo, BlockDetails, FirstBlock};
+use sdk_relay_service::{FirstBlockError, FirstBlocks};
 use sdk_relay_telemetry::clock::unix_now;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -98,23 +99,21 @@ pub(super) struct FirstBlockQuery {
     ),
 )]
 pub(super) async fn first_block(
-    State(chain): State<Arc<dyn ChainSource>>,
+    State(first_blocks): State<Arc<FirstBlocks>>,
     query: Result<Query<FirstBlockQuery>, QueryRejection>,
 ) -> Result<Json<FirstBlock>, ApiError> {
     let Query(FirstBlockQuery { since }) = query?;
-    let now = unix_now();
     let since = since.ok_or_else(|| ApiError::field("since", "missing: expected a time in Unix seconds"))?;
-    if since > now {
-        let problem =
-            format!("there is no block since that time, which is in the future: it is {now} (Unix seconds) now");
-        return Err(ApiError::new(StatusCode::CONFLICT, problem));
-    }
-    let first = first_block_since(&*chain, since).await?;
+    let first = first_blocks.since(since).await.map_err(|error| match error {
+        FirstBlockError::Future { .. } => ApiError::new(StatusCode::CONFLICT, error.to_string()),
+        FirstBlockError::Source(error) => error.into(),
+        FirstBlockError::TooLong => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+    })?;
     Ok(Json(FirstBlock {
         height: first.height,
         hash: first.hash.to_string(),
         since,
-        timestamp: now,
+        timestamp: unix_now(),
     }))
 }
 

@@ -10,7 +10,7 @@ use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_mesh_net::{Mesh, Syncs};
 use sdk_relay_service::dev::DevTools;
-use sdk_relay_service::{FeeSource, Identity, Restart, Settings, Status};
+use sdk_relay_service::{FeeSource, FirstBlocks, Identity, Restart, Settings, Status};
 use sdk_relay_telemetry::{LogTap, NodeFigures, Timings, Traffic, Vitals};
 use sdk_relay_transport::AnswerBudget;
 
@@ -30,6 +30,8 @@ pub struct Handles {
     pub chain: Arc<dyn ChainSource>,
     /// Fee rates of the node.
     pub fees: Arc<FeeSource>,
+    /// Finds the blocks at which scans since a time begin.
+    pub first_blocks: Arc<FirstBlocks>,
     /// Fan-out of events.
     pub hub: Arc<Hub>,
     /// The mesh of authenticated relays.
@@ -89,6 +91,7 @@ extracted! {
     identity: Arc<Identity>,
     chain: Arc<dyn ChainSource>,
     fees: Arc<FeeSource>,
+    first_blocks: Arc<FirstBlocks>,
     hub: Arc<Hub>,
     mesh: Arc<Mesh>,
     syncs: Arc<Syncs>,

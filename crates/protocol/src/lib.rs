@@ -15,6 +15,7 @@ mod notification;
 mod parts;
 mod secret;
 mod server;
+mod since;
 mod subscription;
 mod sync;
 mod watch;
@@ -31,8 +32,9 @@ pub use notification::{
     TweakTx, Tweaks,
 };
 pub use parts::LARGEST_MESSAGE;
-pub use secret::SecretHex;
+pub use secret::{SecretDescriptor, SecretHex};
 pub use server::{Pong, ServerMessage};
+pub use since::{Since, SinceError};
 pub use subscription::{Subscribe, SubscribeResponse, Topic, Topics, Unsubscribe, UnsubscribeResponse};
 pub use sync::{
     HealthPayload, HealthReport, MetricsPayload, MetricsReport, StatePayload, StateReport, Sync, SyncMessage,

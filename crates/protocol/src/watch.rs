@@ -3,22 +3,35 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::SecretHex;
+use crate::{SecretDescriptor, SecretHex, Since};
 
-/// `watch`, from the client. The relay holds the key in memory while the connection lasts, and never writes it to a
-/// disk or a log.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+/// `watch`, from the client: with two keys, or with a descriptor. The relay holds the key in memory while the
+/// connection lasts, and never writes it to a disk or a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Watch {
-    /// Scan private key, 32 bytes in hex.
-    pub scan_private_key: SecretHex,
-    /// Spend public key, 33 bytes in hex.
-    pub spend_public_key: String,
+    /// Scan private key, 32 bytes in hex. Required without `descriptor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub scan_private_key: Option<SecretHex>,
+    /// Spend public key, 33 bytes in hex. Required without `descriptor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub spend_public_key: Option<String>,
+    /// Descriptor of the wallet (BIP392) in a form that cannot spend, instead of the two keys. Its annotations (BIP393)
+    /// are used where the message has no field for them: the highest label (`ml`) without `labels`, and the birthday
+    /// (`bh`) without `from_height` and `from_time`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptor: Option<SecretDescriptor>,
     /// Labels in use. Label 0, the change label, is always scanned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<u32>>,
     /// First block of the history to scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_height: Option<u32>,
+    /// Time since which the history is to be scanned, instead of `from_height`: the relay begins at the first block that
+    /// can be of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_time: Option<Since>,
     /// Last block of the history; the default is the tip. Later payments are sent live in either case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_height: Option<u32>,
@@ -39,6 +52,11 @@ pub struct WatchResponse {
     /// State of the requested history. Relays of older versions omit it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryState>,
+    /// First block of the requested history: `from_height`, or the block that the relay found for `from_time` or for the
+    /// birthday of the descriptor. `null` without any of them.
+    #[serde(default)]
+    #[schema(required)]
+    pub from_height: Option<u32>,
     /// First block at or above `from_height` that is scanned for this watch. `null` without `from_height`, and while
     /// it is not known.
     #[serde(default)]
@@ -160,4 +178,15 @@ pub struct UnwatchResponse {
     pub in_reply_to: Option<String>,
     /// Unix seconds.
     pub timestamp: u64,
+}
+
+impl Watch {
+    /// A watch with two keys: the scan private key, and the spend public key in hex.
+    pub fn of_keys(scan_private_key: SecretHex, spend_public_key: String) -> Self {
+        Self {
+            scan_private_key: Some(scan_private_key),
+            spend_public_key: Some(spend_public_key),
+            ..Self::default()
+        }
+    }
 }

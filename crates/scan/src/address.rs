@@ -1,11 +1,8 @@
-//! Addresses of the two APIs of a relay.
+//! Addresses of the two APIs of this machine's relay.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use sdk_relay_config::Config;
-
-/// Default port of the HTTP API.
-const HTTP_PORT: u16 = 8091;
 
 /// URL of the WebSocket API of this machine's relay.
 pub(crate) fn own_ws_url(config: &Config) -> String {
@@ -29,26 +26,6 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// URL of the HTTP API that probably belongs to this WebSocket URL: the same address for `/ws` of the HTTP port, else
-/// the default port of the same host. `None` for what is no WebSocket URL.
-pub(crate) fn http_url_of(ws_url: &str) -> Option<String> {
-    let (scheme, rest) = match ws_url.split_once("://")? {
-        ("ws", rest) => ("http", rest),
-        ("wss", rest) => ("https", rest),
-        _ => return None,
-    };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    if path == "ws" {
-        return Some(format!("{scheme}://{authority}"));
-    }
-    // The colons in brackets are those of an IPv6 address.
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    (!host.is_empty()).then(|| format!("{scheme}://{host}:{HTTP_PORT}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,23 +38,6 @@ mod tests {
             ("192.0.2.7:1", "192.0.2.7:1"),
         ] {
             assert_eq!(reachable(listen.parse().unwrap()).to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn the_http_url_of_a_websocket_url() {
-        for (ws, http) in [
-            ("ws://relay.example:8090", Some("http://relay.example:8091")),
-            ("wss://relay.example", Some("https://relay.example:8091")),
-            ("wss://relay.example/ws", Some("https://relay.example")),
-            ("ws://127.0.0.1:1234/ws", Some("http://127.0.0.1:1234")),
-            ("ws://[::1]:8090/", Some("http://[::1]:8091")),
-            ("ws://[::1]", Some("http://[::1]:8091")),
-            ("http://relay.example", None),
-            ("relay.example", None),
-            ("ws://", None),
-        ] {
-            assert_eq!(http_url_of(ws).as_deref(), http, "{ws}");
         }
     }
 }

@@ -5,10 +5,11 @@
 
 mod address;
 mod birthday;
-mod keys;
 mod numbers;
 mod proxy;
+mod token;
 mod trust;
+mod wallet;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use sdk_relay_client::protocol::{ErrorCode, SecretHex, Watch, encode_text};
+use sdk_relay_client::protocol::{ErrorCode, Watch, encode_text};
 use sdk_relay_client::{
     Client, ClientEvent, ConnectError, Event, Events, HistoryState, RequestError, Topic, Trust, check_url,
 };
@@ -30,13 +31,13 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use birthday::birthday;
-use keys::Keys;
 use numbers::{height, label, seconds};
 use proxy::ThroughProxy;
+use wallet::WalletInput;
 
 pub use address::own_http_url;
 pub use birthday::Birthday;
-pub use keys::token_from_file;
+pub use token::token_from_file;
 pub use trust::{advice, trust, unusable};
 
 /// A scan that has begun fails after this time without a message. On an index that is being built, a hundredth of the
@@ -49,36 +50,32 @@ const QUIET: Duration = Duration::from_secs(10);
 #[expect(missing_docs, reason = "a doc comment would be a part of the help")]
 pub struct Arguments {
     /// First block to scan: the birthday of the wallet, as a height (800000), a date in UTC (2024-01-31) or a time
-    /// (2024-01-31T12:00:00Z)
+    /// (2024-01-31T12:00:00Z) [default: the birthday (bh) of the descriptor, if it has one]
     ///
-    /// For a date the relay is asked for the first block that can be of that time, over its HTTP API (--http-url). The
-    /// times in blocks are up to two hours wrong: the scan begins that much earlier, and misses no payment.
+    /// For a date the relay begins at the first block that can be of that time. The times in blocks are up to two hours
+    /// wrong: the scan begins that much earlier, and misses no payment.
     #[arg(long, value_name = "HEIGHT|DATE", value_parser = birthday)]
-    from: Birthday,
+    from: Option<Birthday>,
     /// Last block to scan [default: the tip]
     #[arg(long, value_name = "HEIGHT", value_parser = height)]
     to: Option<u32>,
-    /// File with the keys of the wallet [default: prompt for them, or read them from a pipe]
+    /// File with the descriptor or the keys of the wallet [default: prompt for them, or read them from a pipe]
     ///
-    /// The scan private key (32 bytes) and then the spend public key (33 bytes, compressed), both in hex, separated by
-    /// a space or a line break, and nothing else. Keep the file private: anyone who has the scan key can see all
-    /// payments of the wallet.
+    /// Either a descriptor that cannot spend, sp(spscan1…), as wallets export it (BIP392); or the scan private key (32
+    /// bytes) and then the spend public key (33 bytes, compressed), both in hex, separated by a space or a line break;
+    /// and nothing else. Keep the file private: anyone who has the scan key can see all payments of the wallet.
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
     /// Seconds to wait until the relay starts to scan: its node may be unavailable, or its index may not have reached
     /// the first block
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds)]
     wait: u64,
-    /// Labels in use, for example 1,2,3
+    /// Labels in use, for example 1,2,3 [default: those up to the highest one (ml) of the descriptor]
     #[arg(long, value_name = "LABELS", value_delimiter = ',', value_parser = label)]
     labels: Vec<u32>,
     /// WebSocket URL of the relay [default: the configured listen address, on this machine]
     #[arg(long, value_name = "URL")]
     relay: Option<String>,
-    /// HTTP URL of the relay, for a date in --from [default: the configured listen address, on this machine; with
-    /// --relay, port 8091 of the same host, or the same address if it ends with /ws]
-    #[arg(long, value_name = "URL")]
-    http_url: Option<String>,
     /// PEM file of certificates to trust for a wss:// relay, in place of those of the system: the relay's own, or that
     /// of a private authority
     #[arg(long, value_name = "FILE")]
@@ -91,47 +88,36 @@ pub struct Arguments {
     proxy: Option<Proxy>,
 }
 
-/// The HTTP API of a relay, and how to access it.
-#[derive(Debug)]
-pub struct HttpAccess {
-    /// `http://HOST:PORT` or `https://HOST:PORT`.
-    pub url: String,
-    /// Its read token.
-    pub token: Option<Zeroizing<String>>,
-    /// The certificates to trust.
-    pub trust: Trust,
-    /// The proxy on the way to it.
-    pub proxy: Option<Proxy>,
-}
-
 /// Prints each payment as a line of JSON on standard output, and the progress on standard error.
-///
-/// `first_block_at` asks a relay for the height at which a scan from a time (Unix seconds) has to begin.
-pub fn scan(
-    arguments: Arguments,
-    settings: Overrides,
-    first_block_at: impl FnOnce(HttpAccess, u64) -> anyhow::Result<u32>,
-) -> anyhow::Result<()> {
-    if let Birthday::Time(time) = arguments.from
-        && time > unix_now()
+pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
+    if let Some(Birthday::Time(time)) = arguments.from
+        && time.0 > unix_now()
     {
         bail!(
             "--from is a time in the future: expected the height or the date from which the wallet may have payments"
         );
     }
-    let keys = Keys::read(arguments.keys.as_deref())?;
-    let (scan, spend) = keys.parse()?;
+    let input = WalletInput::read(arguments.keys.as_deref())?;
+    let wallet = input.parse()?;
+    let (from_height, from_time) = match arguments.from {
+        Some(Birthday::Height(height)) => (Some(height), None),
+        Some(Birthday::Time(time)) => (None, Some(time)),
+        None => match wallet.birthday {
+            Some(height) => (Some(height), None),
+            None => bail!("--from is missing: the height or the date from which the wallet may have payments{}", input.hint()),
+        },
+    };
+    if let (Some(from), Some(to)) = (from_height, arguments.to)
+        && to < from
+    {
+        bail!("--to {to} is below the first block to scan, {from}: expected at least {from}");
+    }
     let given = arguments.token_file.as_deref().map(token_from_file).transpose()?;
-    let (url, http_url, token, trust) = match arguments.relay {
+    let (url, token, trust) = match arguments.relay {
         // The token of this relay must not be sent to another one.
         Some(url) => {
             check_url(&url)?;
-            (
-                url.clone(),
-                address::http_url_of(&url),
-                None,
-                trust(arguments.ca.clone(), None),
-            )
+            (url, None, trust(arguments.ca.clone(), None))
         }
         None => {
             let config = Loader::new(settings).load()?;
@@ -140,8 +126,8 @@ pub fn scan(
                 .read_token
                 .as_ref()
                 .map(|token| Zeroizing::new(token.expose().to_owned()));
-            let (url, http_url) = (address::own_ws_url(&config), own_http_url(&config));
-            (url, Some(http_url), token, trust(arguments.ca.clone(), Some(&config)))
+            let url = address::own_ws_url(&config);
+            (url, token, trust(arguments.ca.clone(), Some(&config)))
         }
     };
     if arguments.ca.is_some() && !url.starts_with("wss://") {
@@ -151,38 +137,12 @@ pub fn scan(
         );
     }
     let token = given.or(token);
-    let from = match arguments.from {
-        Birthday::Height(height) => height,
-        Birthday::Time(time) => {
-            let Some(url) = arguments.http_url.or(http_url) else {
-                bail!(
-                    "{} is not a relay URL: expected ws://HOST:PORT or wss://HOST:PORT",
-                    short(&url)
-                );
-            };
-            let access = HttpAccess {
-                url,
-                token: token.clone(),
-                trust: trust.clone(),
-                proxy: arguments.proxy.clone(),
-            };
-            let height = first_block_at(access, time)?;
-            say_error(&format!("scanning from block {height}"));
-            height
-        }
-    };
-    if let Some(to) = arguments.to
-        && to < from
-    {
-        bail!("--to {to} is below the first block to scan (--from), {from}: expected at least {from}");
-    }
     let watch = Watch {
-        scan_private_key: SecretHex::new(scan.to_owned()),
-        spend_public_key: spend.to_owned(),
-        labels: Some(arguments.labels),
-        from_height: Some(from),
+        labels: (!arguments.labels.is_empty()).then_some(arguments.labels),
+        from_height,
+        from_time,
         to_height: arguments.to,
-        message_id: None,
+        ..wallet.watch
     };
     let access = Access {
         url: &url,
@@ -202,7 +162,9 @@ pub fn scan(
             code: ErrorCode::InvalidField,
             message,
             ..
-        }) if message.contains("_key") => error.context(format!("{} is wrong", keys.origin)),
+        }) if message.contains("_key") || message.starts_with("descriptor") => {
+            error.context(format!("{} is wrong", input.origin))
+        }
         _ => error,
     })
 }
@@ -223,7 +185,8 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
         proxy,
     } = access;
     let shown = short(url);
-    let from = watch.from_height.unwrap_or_default();
+    let asked = watch.from_time.is_some();
+    let from_height = watch.from_height;
     let mut builder = Client::builder(url)
         .client_id("sdk_relay scan")
         .topics([] as [Topic; 0]);
@@ -253,6 +216,10 @@ async fn follow(access: Access<'_>, wait: Duration, watch: Watch) -> anyhow::Res
         anyhow::Error::new(error).context(todo)
     })?;
     let registered = client.watch(watch).await?;
+    let from = from_height.or(registered.from_height).unwrap_or_default();
+    if asked {
+        say_error(&format!("scanning from block {from}"));
+    }
     let mut waits = registered.history == Some(HistoryState::Waiting);
     let mut missing = registered.missing;
     let bar = new_bar(&format!("history: block {from}"), 0.0);

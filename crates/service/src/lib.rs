@@ -3,7 +3,7 @@
 //! An edge passes parsed requests and encodes the returned values. Each handle is narrow, and an edge takes those that
 //! it needs: [`Status`] creates the reports and gives the readiness, [`Settings`] are the configuration and its
 //! changes, [`Restart`] requests a restart, [`DevTools`](dev::DevTools) mine and pay, [`KeyWork`] limits computations
-//! with keys, [`FeeSource`] asks the node for fee rates once for all clients. The common checks are here too: tokens
+//! with keys, [`FeeSource`] asks the node for fee rates once for all clients, [`FirstBlocks`] for the blocks of times. The common checks are here too: tokens
 //! ([`may_read`], [`has_bearer_token`]) and the host of a request ([`RequestHost`]). [`preflight`] checks a
 //! configuration against this machine. Edges do not depend on each other, and this crate does not depend on edges.
 
@@ -12,6 +12,7 @@ pub mod data_files;
 pub mod dev;
 mod failure;
 mod fees;
+mod first_blocks;
 mod key_work;
 mod mesh_host;
 mod node_figures;
@@ -26,6 +27,7 @@ mod status;
 pub use auth::{has_bearer_token, may_read, reading_tokens};
 pub use failure::Failure;
 pub use fees::{FeeSource, TARGETS};
+pub use first_blocks::{FirstBlockError, FirstBlocks};
 pub use key_work::KeyWork;
 pub use mesh_host::MeshHost;
 pub use node_figures::node_figures;

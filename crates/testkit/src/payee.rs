@@ -58,6 +58,12 @@ impl Payee {
         self.scan.display_secret().to_string()
     }
 
+    /// Its descriptor in the form of two keys (BIP392), with these annotations (BIP393), such as `?bh=100`.
+    pub fn descriptor(&self, annotations: &str) -> String {
+        let scan = bitcoin::PrivateKey::new(self.scan, bitcoin::NetworkKind::Test).to_wif();
+        format!("sp({scan},{}){annotations}", self.spend_public_key())
+    }
+
     /// The address without a label (`sprt1…`).
     pub fn address(&self) -> SilentPaymentAddress {
         self.receiver().address(Network::Regtest)

@@ -6,7 +6,7 @@ use sdk_relay_detect::Detection;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_mesh_net::{Host, Mesh, Syncs};
-use sdk_relay_service::{Identity, KeyWork, Settings};
+use sdk_relay_service::{FirstBlocks, Identity, KeyWork, Settings};
 use sdk_relay_telemetry::{Timings, Traffic};
 use sdk_relay_transport::InputBudget;
 
@@ -30,6 +30,8 @@ pub struct Handles {
     pub syncs: Arc<Syncs>,
     /// The reports that syncs carry.
     pub host: Arc<dyn Host>,
+    /// Finds the blocks at which histories since a time begin.
+    pub first_blocks: Arc<FirstBlocks>,
     /// Permits for computations with the keys of watches.
     pub key_work: Arc<KeyWork>,
     /// Memory budget for incomplete input.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use bitcoin::secp256k1::PublicKey;
-use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::{Network, Prepared, Receiver, ScanKey, Scanner};
-use sdk_relay_protocol::{ErrorCode, Refusal, Watch};
+use sdk_relay_descriptor::{DescriptorError, MAX_LENGTH, ScanDescriptor};
+use sdk_relay_protocol::{ErrorCode, Refusal, SecretDescriptor, SecretHex, Since, Watch};
 
 use super::session::refusal;
 
@@ -15,7 +15,37 @@ use super::session::refusal;
 pub(super) struct Keys {
     pub(super) receiver: Prepared,
     pub(super) addresses: HashMap<Option<u32>, String>,
-    pub(super) history: Option<Heights>,
+    pub(super) history: Option<RequestedHistory>,
+}
+
+/// The history that a watch requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestedHistory {
+    pub(super) from: From,
+    pub(super) to: Option<u32>,
+}
+
+/// Where a history begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    Height(u32),
+    Time(Since),
+}
+
+/// What the keys of a watch are read from.
+struct Wallet {
+    scan: ScanKey,
+    spend: PublicKey,
+    labels: Vec<u32>,
+    birthday: Option<u32>,
+}
+
+/// What a relay allows in a watch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) labels: usize,
+    /// Whether there is an index that histories can be read from.
+    pub(super) has_index: bool,
 }
 
 const SPEND_KEY: &str = "spend_public_key: expected a compressed public key, 66 hex digits";
@@ -25,11 +55,16 @@ const KEY_TEXT: usize = 130;
 /// Refuses a `watch` whose fields are too large to queue.
 pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusal> {
     let refuse = |message: &str| Err(refusal(ErrorCode::InvalidField, message, watch.message_id.clone()));
-    if watch.scan_private_key.expose().len() > KEY_TEXT {
+    let (scan, spend) = (&watch.scan_private_key, &watch.spend_public_key);
+    if scan.as_ref().is_some_and(|key| key.expose().len() > KEY_TEXT) {
         return refuse("scan_private_key: expected 64 hex digits");
     }
-    if watch.spend_public_key.len() > KEY_TEXT {
+    if spend.as_ref().is_some_and(|key| key.len() > KEY_TEXT) {
         return refuse(SPEND_KEY);
+    }
+    let descriptor = watch.descriptor.as_ref();
+    if descriptor.is_some_and(|descriptor| descriptor.expose().len() > MAX_LENGTH) {
+        return refuse(&format!("descriptor: {}", DescriptorError::TooLong));
     }
     if watch.labels.as_ref().is_some_and(|labels| labels.len() > max_labels) {
         return refuse(&format!("labels: expected at most {max_labels}"));
@@ -40,43 +75,30 @@ pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusa
 /// Parses the keys. No refusal contains any of them. Not inlined, so that its stack frame is below the caller's, which
 /// wipes it.
 #[inline(never)]
-pub(super) fn keys(
-    watch: &Watch,
-    network: Network,
-    max_labels: usize,
-    has_index: bool,
-    scanner: &Scanner,
-) -> Result<Keys, Refusal> {
-    check_sizes(watch, max_labels)?;
-    let refuse = |message: &str| refusal(ErrorCode::InvalidField, message, watch.message_id.clone());
-    let history = watch.from_height.map(|from| Heights {
-        from,
-        to: watch.to_height,
-    });
-    if history.is_some() && !has_index {
+pub(super) fn keys(watch: &Watch, network: Network, limits: Limits, scanner: &Scanner) -> Result<Keys, Refusal> {
+    check_sizes(watch, limits.labels)?;
+    let refuse = |message: String| refusal(ErrorCode::InvalidField, &message, watch.message_id.clone());
+    let wallet = wallet(watch, network, limits.labels).map_err(refuse)?;
+    let history = history(watch, wallet.birthday.filter(|_| limits.has_index)).map_err(refuse)?;
+    if let Some(requested) = history
+        && !limits.has_index
+    {
+        let field = match requested.from {
+            From::Height(_) => "from_height",
+            From::Time(_) => "from_time",
+        };
         let message =
-            "from_height: this relay has no tweak index (index.enabled = false); omit it to watch from now on";
-        return Err(refusal(ErrorCode::Unavailable, message, watch.message_id.clone()));
+            format!("{field}: this relay has no tweak index (index.enabled = false); omit it to watch from now on");
+        return Err(refusal(ErrorCode::Unavailable, &message, watch.message_id.clone()));
     }
-    match (watch.from_height, watch.to_height) {
-        (None, Some(_)) => return Err(refuse("to_height: requires from_height")),
-        (Some(from), Some(to)) if to < from => return Err(refuse("to_height: must not be below from_height")),
-        _ => {}
-    }
-    let labels = watch.labels.clone().unwrap_or_default();
-    let scan =
-        ScanKey::from_str(watch.scan_private_key.expose()).map_err(|e| refuse(&format!("scan_private_key: {e}")))?;
-    let spend = PublicKey::from_str(&watch.spend_public_key)
-        .ok()
-        // The uncompressed form of 65 bytes is valid too, but the contract excludes it.
-        .filter(|_| watch.spend_public_key.len() == 66)
-        .ok_or_else(|| refuse(SPEND_KEY))?;
-    let receiver = Receiver::new(scan, spend, labels.iter().copied()).map_err(|e| refuse(&format!("labels: {e}")))?;
+    let label_error = |error: &dyn std::fmt::Display| refuse(format!("labels: {error}"));
+    let receiver =
+        Receiver::new(wallet.scan, wallet.spend, wallet.labels.iter().copied()).map_err(|e| label_error(&e))?;
     let mut addresses = HashMap::from([(None, receiver.address(network).to_string())]);
-    for label in labels.into_iter().filter(|m| *m != 0) {
+    for label in wallet.labels.into_iter().filter(|m| *m != 0) {
         let address = receiver
             .labelled_address(network, label)
-            .map_err(|e| refuse(&format!("labels: {e}")))?;
+            .map_err(|e| label_error(&e))?;
         addresses.insert(Some(label), address.to_string());
     }
     Ok(Keys {
@@ -86,90 +108,85 @@ pub(super) fn keys(
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use sdk_relay_bip352::Fast;
-    use sdk_relay_protocol::SecretHex;
-
-    use super::*;
-
-    const SECRET: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
-    const SPEND: &str = "025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36";
-
-    fn scanner() -> Scanner {
-        Scanner::new(Arc::new(Fast::new()), |_, _| {})
-    }
-
-    fn watch(scan: &str, spend: &str, labels: &[u32]) -> Watch {
-        Watch {
-            scan_private_key: SecretHex::new(scan.to_owned()),
-            spend_public_key: spend.to_owned(),
-            labels: Some(labels.to_vec()),
-            from_height: None,
-            to_height: None,
-            message_id: Some("m".to_owned()),
-        }
-    }
-
-    #[test]
-    fn keys_make_addresses() {
-        let keys = keys(&watch(SECRET, SPEND, &[0, 1, 2]), Network::Main, 10, false, &scanner()).unwrap();
-        assert_eq!(keys.addresses.len(), 3);
-        assert!(keys.addresses[&None].starts_with("sp1q"));
-        assert_ne!(keys.addresses[&Some(1)], keys.addresses[&Some(2)]);
-    }
-
-    #[test]
-    fn a_watch_that_would_take_much_memory_is_refused_before_it_waits() {
-        let long = "0".repeat(1000);
-        for (watch, field) in [
-            (watch(&long, SPEND, &[]), "scan_private_key"),
-            (watch(SECRET, &long, &[]), "spend_public_key"),
-            (watch(SECRET, SPEND, &[1; 101]), "labels"),
-        ] {
-            let refusal = check_sizes(&watch, 100).unwrap_err();
-            assert!(refusal.message.starts_with(field), "{}", refusal.message);
-            assert_eq!(
-                (refusal.code, refusal.in_reply_to.as_deref()),
-                (ErrorCode::InvalidField, Some("m"))
-            );
-        }
-        assert_eq!(check_sizes(&watch(SECRET, SPEND, &[1; 100]), 100), Ok(()));
-    }
-
-    #[test]
-    fn each_invalid_field_is_reported_without_secrets() {
-        let mut early = watch(SECRET, SPEND, &[]);
-        early.from_height = Some(1);
-        let mut late = watch(SECRET, SPEND, &[]);
-        late.to_height = Some(1);
-        let bad = [
-            (watch("5ec2e7", SPEND, &[]), "scan_private_key", ErrorCode::InvalidField),
-            (
-                watch(&"0".repeat(64), SPEND, &[]),
-                "scan_private_key",
-                ErrorCode::InvalidField,
-            ),
-            (watch(SECRET, "02", &[]), "spend_public_key", ErrorCode::InvalidField),
-            (
-                watch(SECRET, &format!("04{}", "1".repeat(128)), &[]),
-                "spend_public_key",
-                ErrorCode::InvalidField,
-            ),
-            (watch(SECRET, SPEND, &[1; 11]), "labels", ErrorCode::InvalidField),
-            (early, "from_height", ErrorCode::Unavailable),
-            (late, "to_height", ErrorCode::InvalidField),
-        ];
-        for (watch, field, code) in bad {
-            let refusal = keys(&watch, Network::Main, 10, false, &scanner()).unwrap_err();
-            assert!(
-                refusal.message.contains(field) && !refusal.message.contains("5ec2e7"),
-                "{}",
-                refusal.message
-            );
-            assert_eq!((refusal.code, refusal.in_reply_to.as_deref()), (code, Some("m")));
-        }
+/// The wallet of the two keys, or of the descriptor.
+fn wallet(watch: &Watch, network: Network, max_labels: usize) -> Result<Wallet, String> {
+    const MISSING: &str = "missing; expected scan_private_key and spend_public_key, or descriptor in their place";
+    match (&watch.descriptor, &watch.scan_private_key, &watch.spend_public_key) {
+        (None, Some(scan), Some(spend)) => of_keys(scan, spend, watch.labels.clone().unwrap_or_default()),
+        (Some(descriptor), None, None) => of_descriptor(descriptor, watch.labels.clone(), network, max_labels),
+        (None, None, _) => Err(format!("scan_private_key: {MISSING}")),
+        (None, Some(_), None) => Err(format!("spend_public_key: {MISSING}")),
+        (Some(_), ..) => Err("descriptor: it has both keys; omit scan_private_key and spend_public_key".to_owned()),
     }
 }
+
+fn of_keys(scan: &SecretHex, spend: &str, labels: Vec<u32>) -> Result<Wallet, String> {
+    let scan = ScanKey::from_str(scan.expose()).map_err(|e| format!("scan_private_key: {e}"))?;
+    let spend = PublicKey::from_str(spend)
+        .ok()
+        // The uncompressed form of 65 bytes is valid too, but the contract excludes it.
+        .filter(|_| spend.len() == 66)
+        .ok_or(SPEND_KEY)?;
+    Ok(Wallet {
+        scan,
+        spend,
+        labels,
+        birthday: None,
+    })
+}
+
+fn of_descriptor(
+    descriptor: &SecretDescriptor,
+    labels: Option<Vec<u32>>,
+    network: Network,
+    max_labels: usize,
+) -> Result<Wallet, String> {
+    let descriptor = ScanDescriptor::from_str(descriptor.expose()).map_err(|e| format!("descriptor: {e}"))?;
+    match (descriptor.is_mainnet, network == Network::Main) {
+        (true, false) => return Err("descriptor: it is of the main network, and this relay is not".to_owned()),
+        (false, true) => return Err("descriptor: it is of a test network, and this relay is of the main one".to_owned()),
+        _ => {}
+    }
+    let labels = match (labels, descriptor.highest_label) {
+        (Some(labels), _) => labels,
+        (None, None) => Vec::new(),
+        (None, Some(highest)) if usize::try_from(highest).is_ok_and(|count| count <= max_labels) => {
+            (1..=highest).collect()
+        }
+        (None, Some(highest)) => {
+            return Err(format!(
+                "descriptor: it has {highest} labels (ml), and this relay scans at most {max_labels} for a watch \
+                 (limits.labels_per_watch): send those in use in labels"
+            ));
+        }
+    };
+    Ok(Wallet {
+        scan: descriptor.scan,
+        spend: descriptor.spend,
+        labels,
+        birthday: descriptor.birthday,
+    })
+}
+
+/// The history that the message requests, or else the descriptor with its birthday.
+fn history(watch: &Watch, birthday: Option<u32>) -> Result<Option<RequestedHistory>, String> {
+    let from = match (watch.from_height, watch.from_time) {
+        (Some(_), Some(_)) => return Err("from_time: expected from_height or from_time, not both".to_owned()),
+        (Some(height), None) => Some(From::Height(height)),
+        (None, Some(time)) => Some(From::Time(time)),
+        (None, None) => birthday.map(From::Height),
+    };
+    match (from, watch.to_height) {
+        (None, Some(_)) => Err("to_height: requires from_height or from_time".to_owned()),
+        (Some(From::Height(from)), Some(to)) if to < from => Err(below(from)),
+        (from, to) => Ok(from.map(|from| RequestedHistory { from, to })),
+    }
+}
+
+/// The refusal of a `to_height` below the first block of the history.
+pub(super) fn below(from: u32) -> String {
+    format!("to_height: must not be below from_height, which is {from}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -81,11 +81,8 @@ pub(super) fn pay(payer: &mut Payer, to: SilentPaymentAddress) -> Transaction {
 
 pub(super) fn watch(payee: &Payee, from_height: Option<u32>) -> Watch {
     Watch {
-        scan_private_key: SecretHex::new(payee.scan_hex()),
-        spend_public_key: payee.spend_public_key().to_string(),
         labels: Some(payee.labels.clone()),
         from_height,
-        to_height: None,
-        message_id: None,
+        ..Watch::of_keys(SecretHex::new(payee.scan_hex()), payee.spend_public_key().to_string())
     }
 }

@@ -14,9 +14,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use sdk_relay_chain::rpc::{Connector, proxy_error};
 use sdk_relay_client::{Trust, can_be_trusted, speaks_no_tls, tls_error, tls_reason};
-use sdk_relay_echo::{causes, reason, short};
+use sdk_relay_echo::{causes, short};
 use sdk_relay_platform::net::{Proxy, SpeaksTls, find_cause};
-use sdk_relay_protocol::http::{FirstBlock, Problem};
 use sdk_relay_scan::{advice, unusable};
 use serde::Serialize;
 use serde_json::Value;
@@ -29,26 +28,16 @@ use zeroize::Zeroizing;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// The same through a proxy, which takes up to 25 s to connect (`Proxy::connect`).
 const PROXIED_ANSWER_WITHIN: Duration = Duration::from_secs(40);
-/// Further time for an answer for which the relay asks its node some 40 times.
-const NODE_WITHIN: Duration = Duration::from_secs(25);
 /// Largest answer: a list of relays has at most a thousand entries of about 1 KB.
 const LARGEST_ANSWER: usize = 4 << 20;
 
 /// A relay, and how to access it.
-pub(crate) struct Relay {
+pub(super) struct Relay {
     url: String,
     trust: Trust,
-    flags: Flags,
     token: Option<HeaderValue>,
     client: Client<HttpsConnector<Connector>, Empty<Bytes>>,
     answer_within: Duration,
-}
-
-/// How the command line names a relay and its token, for errors.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flags {
-    pub(crate) url: &'static str,
-    pub(crate) token: &'static str,
 }
 
 /// Its answers, as it has sent them.
@@ -68,12 +57,11 @@ pub(super) struct Answers {
 
 impl Relay {
     /// `trust`: the certificates to trust for `https://`.
-    pub(crate) fn new(
+    pub(super) fn new(
         url: String,
         token: Option<Zeroizing<String>>,
         trust: Trust,
         proxy: Option<Proxy>,
-        flags: Flags,
     ) -> anyhow::Result<Self> {
         let answer_within = if proxy.is_some() {
             PROXIED_ANSWER_WITHIN
@@ -104,7 +92,6 @@ impl Relay {
         Ok(Self {
             url,
             trust,
-            flags,
             token: token.map(header).transpose()?,
             client: Client::builder(TokioExecutor::new()).build(connector),
             answer_within,
@@ -126,31 +113,9 @@ impl Relay {
         })
     }
 
-    /// `GET /bitcoin/first-block`: the height at which a scan since this time (Unix seconds) begins.
-    pub(crate) async fn first_block_since(&self, since: u64) -> anyhow::Result<u32> {
-        let path = format!("/bitcoin/first-block?since={since}");
-        let (status, body) = self.exchange(&path, self.answer_within + NODE_WITHIN).await?;
-        let problem = || {
-            let problem: Option<Problem> = serde_json::from_slice(&body).ok();
-            problem.map_or_else(|| status.to_string(), |problem| reason(&problem.detail))
-        };
-        match status {
-            StatusCode::OK => {
-                let first: FirstBlock = serde_json::from_slice(&body)
-                    .with_context(|| format!("{} does not answer like a relay", short(&self.url)))?;
-                Ok(first.height)
-            }
-            StatusCode::NOT_FOUND => bail!(
-                "{} does not know the first block of a date: expected a relay of version 0.2.0 or newer; give a height",
-                short(&self.url)
-            ),
-            _ => bail!("{}: {}", short(&self.url), problem()),
-        }
-    }
-
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let uri = format!("{}{path}", short(&self.url));
-        let (status, body) = self.exchange(path, self.answer_within).await?;
+        let (status, body) = self.exchange(path).await?;
         match status {
             // 503 has the reasons.
             StatusCode::OK | StatusCode::SERVICE_UNAVAILABLE => {}
@@ -160,7 +125,8 @@ impl Relay {
     }
 
     /// Status and body of an answer. A refused token is an error.
-    async fn exchange(&self, path: &str, within: Duration) -> anyhow::Result<(StatusCode, Bytes)> {
+    async fn exchange(&self, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
+        let within = self.answer_within;
         let uri = format!("{}{path}", self.url);
         let shown = short(&self.url);
         let mut request = Request::get(&uri).header(ACCEPT, "application/json");
@@ -188,7 +154,7 @@ impl Relay {
             (StatusCode::UNAUTHORIZED, _) if self.token.is_some() => {
                 bail!("{shown} refuses the token: expected auth.read_token or auth.admin_token of this relay")
             }
-            (StatusCode::UNAUTHORIZED, _) => bail!("{shown} needs a token: {}", self.flags.token),
+            (StatusCode::UNAUTHORIZED, _) => bail!("{shown} needs a token: name a file with it (--token-file), or set SDK_RELAY_TOKEN"),
             answer => Ok(answer),
         }
     }
@@ -207,15 +173,14 @@ impl Relay {
             return anyhow!("TLS handshake with {shown} failed: {}{advice}", tls_reason(tls));
         }
         anyhow!(
-            "no relay answers at {shown} ({}): start it, or name another one with {}",
+            "no relay answers at {shown} ({}): start it, or name another one with --url",
             proxy_error(error).map_or_else(|| causes(error), ToString::to_string),
-            self.flags.url
         )
     }
 }
 
 /// A URL of the HTTP API without a slash at its end. `http://` may be left out.
-pub(crate) fn http_url(given: &str) -> anyhow::Result<String> {
+pub(super) fn http_url(given: &str) -> anyhow::Result<String> {
     let url = given.trim_end_matches('/');
     match url.split_once("://") {
         Some(("http" | "https", _)) => Ok(url.to_owned()),

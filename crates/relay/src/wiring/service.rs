@@ -13,7 +13,7 @@ use sdk_relay_index::Index;
 use sdk_relay_index::oracle::Oracle;
 use sdk_relay_mesh_net::Host;
 use sdk_relay_service::dev::DevTools;
-use sdk_relay_service::{Identity, MeshHost, Restart, Settings, Sources, Status};
+use sdk_relay_service::{FirstBlocks, Identity, MeshHost, Restart, Settings, Sources, Status};
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_telemetry::{LogTap, Process};
 use sdk_relay_transport::{AnswerBudget, InputBudget, Tls};
@@ -30,6 +30,7 @@ pub(crate) struct Service {
     pub(crate) restart: Arc<Restart>,
     pub(crate) identity: Arc<Identity>,
     pub(crate) host: Arc<dyn Host>,
+    pub(crate) first_blocks: Arc<FirstBlocks>,
     pub(crate) input_budget: Arc<InputBudget>,
     pub(crate) answers: Arc<AnswerBudget>,
     pub(crate) timeouts: Timeouts,
@@ -102,6 +103,7 @@ pub(crate) fn open_service(
         restart,
         identity,
         host,
+        first_blocks: Arc::new(FirstBlocks::new(Arc::clone(&parts.chain))),
         input_budget,
         answers: Arc::default(),
         timeouts,

@@ -125,12 +125,8 @@ async fn no_secret_is_in_the_log_at_its_loudest() {
         .await
         .unwrap();
     let watch = Watch {
-        scan_private_key: SecretHex::new(SCAN_KEY.to_owned()),
-        spend_public_key: SPEND_KEY.to_owned(),
         labels: Some(vec![1]),
-        from_height: None,
-        to_height: None,
-        message_id: None,
+        ..Watch::of_keys(SecretHex::new(SCAN_KEY.to_owned()), SPEND_KEY.to_owned())
     };
     let watching = client.watch(watch).await.unwrap();
     client.sync(SyncType::StateSync).await.unwrap();

@@ -161,18 +161,23 @@ async fn finds_payments_with_keys_from_a_file_a_pipe_or_a_terminal() {
         result.stderr
     );
 
+    // A descriptor has all that the flags say.
+    let described = dir.path().join("descriptor");
+    let descriptor = payee.descriptor(&format!("?bh={from}&ml=3"));
+    std::fs::write(&described, &descriptor).unwrap();
+    let described = described.display().to_string();
+    for (flags, input) in [(&["--keys", &described][..], ""), (&[], descriptor.as_str())] {
+        let result = scan(&[&["--relay", &url], flags].concat(), input).await;
+        assert_eq!(
+            (result.code, bare(result.payments())),
+            (Some(0), expected.clone()),
+            "{}",
+            result.stderr
+        );
+    }
+
     // Since a date, for which the relay names the block.
-    let http = stage.relay.http_url();
-    let since = [
-        "--from",
-        "2020-01-31",
-        "--http-url",
-        &http,
-        "--relay",
-        &url,
-        "--labels",
-        "3",
-    ];
+    let since = ["--from", "2020-01-31", "--relay", &url, "--labels", "3"];
     let result = scan(&[&since[..], &["--keys", &file]].concat(), "").await;
     assert_eq!(
         (result.code, bare(result.payments())),
@@ -212,7 +217,7 @@ async fn on_a_terminal(arguments: &[&str], payee: &Payee) -> String {
     let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut shown = Vec::new();
     let answers = [
-        ("Scan private key", payee.scan_hex()),
+        ("scan private key", payee.scan_hex()),
         ("Spend public key", payee.spend_public_key().to_string()),
     ];
     for (question, answer) in answers {

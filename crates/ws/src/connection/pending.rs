@@ -8,17 +8,19 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::wipe_stack_below;
 use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
+use sdk_relay_service::{FirstBlockError, FirstBlocks};
 
 use super::super::session::refusal;
-use super::super::watch::{Keys, check_sizes, keys};
+use super::super::watch::{From, Keys, Limits, RequestedHistory, below, check_sizes, keys};
 use crate::handles::Handles;
 
 /// Maximum number of queued commands per connection: more than the default maximum of watches, so that a client can
-/// request all of them at once. Each takes at most 1 KB, as an oversized `watch` is queued as its refusal: 128 KB in
+/// request all of them at once. Each takes at most 2 KB, as an oversized `watch` is queued as its refusal: 256 KB in
 /// all.
 const COMMANDS_WAITING: usize = 128;
 
@@ -39,6 +41,8 @@ pub(super) enum Done {
     Watched {
         registered: Registered,
         address: String,
+        /// First block of the requested history.
+        from_height: Option<u32>,
         in_reply_to: Option<String>,
     },
     Refused(Refusal),
@@ -153,12 +157,15 @@ async fn run(handles: Arc<Handles>, mailbox: Mailbox, command: Command) -> Done 
 async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done, Refusal> {
     let in_reply_to = watch.message_id.clone();
     let network = handles.settings.now().network.silent_payment();
-    let (max_labels, has_index) = (handles.settings.now().max_labels_per_watch, handles.index.is_some());
+    let limits = Limits {
+        labels: handles.settings.now().max_labels_per_watch,
+        has_index: handles.index.is_some(),
+    };
     let scanner = handles.detection.scanner().clone();
     let turn = handles.key_work.turn(mailbox.address()).await;
     // A hundred labels take about 10 ms, which is too long for the threads of the async runtime.
     let keys = blocking::spawn(move || {
-        let keys = keys(&watch, network, max_labels, has_index, &scanner);
+        let keys = keys(&watch, network, limits, &scanner);
         drop(watch);
         // The pool keeps the thread, and with it the remains of the key on its stack.
         wipe_stack_below();
@@ -179,6 +186,10 @@ async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done
         history,
     } = keys?;
     let address = addresses.get(&None).cloned().unwrap_or_default();
+    let history = match history {
+        Some(requested) => Some(heights(&handles.first_blocks, requested, in_reply_to.clone()).await?),
+        None => None,
+    };
     let order = WatchOrder {
         receiver,
         addresses,
@@ -189,9 +200,35 @@ async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done
         Ok(registered) => Ok(Done::Watched {
             registered,
             address,
+            from_height: history.map(|heights| heights.from),
             in_reply_to,
         }),
         Err(refused) => Err(refusal(ErrorCode::Unavailable, &refused.to_string(), in_reply_to)),
+    }
+}
+
+/// The blocks of a history. Where it begins at a time, the node is asked for the first block.
+async fn heights(
+    first_blocks: &FirstBlocks,
+    requested: RequestedHistory,
+    in_reply_to: Option<String>,
+) -> Result<Heights, Refusal> {
+    let from = match requested.from {
+        From::Height(height) => height,
+        From::Time(time) => match first_blocks.since(time.0).await {
+            Ok(block) => block.height,
+            Err(error) => {
+                let code = match error {
+                    FirstBlockError::Future { .. } => ErrorCode::InvalidField,
+                    FirstBlockError::Source(_) | FirstBlockError::TooLong => ErrorCode::Unavailable,
+                };
+                return Err(refusal(code, &format!("from_time: {error}"), in_reply_to));
+            }
+        },
+    };
+    match requested.to {
+        Some(to) if to < from => Err(refusal(ErrorCode::InvalidField, &below(from), in_reply_to)),
+        to => Ok(Heights { from, to }),
     }
 }
 

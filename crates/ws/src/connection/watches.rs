@@ -53,6 +53,7 @@ impl Connection {
             Done::Watched {
                 registered: Registered { watch_id, history },
                 address,
+                from_height,
                 in_reply_to,
             } => {
                 self.session.watching(watch_id.clone());
@@ -61,6 +62,7 @@ impl Connection {
                     watch_id,
                     address,
                     history: Some(history.state),
+                    from_height,
                     start_height: history.start_height,
                     missing: history.missing,
                     in_reply_to,

@@ -169,6 +169,7 @@ pub(crate) fn watching(request: &ClientMessage, watch_id: &str) -> ServerMessage
         watch_id: watch_id.into(),
         address: "sprt1q".into(),
         history: None,
+        from_height: watch.from_height,
         start_height: None,
         missing: Vec::new(),
         in_reply_to: watch.message_id.clone(),
@@ -186,12 +187,5 @@ pub(crate) fn error(code: ErrorCode, in_reply_to: Option<String>) -> ServerMessa
 }
 
 pub(crate) fn keys() -> Watch {
-    Watch {
-        scan_private_key: SecretHex::new("11".repeat(32)),
-        spend_public_key: "02".repeat(33),
-        labels: None,
-        from_height: None,
-        to_height: None,
-        message_id: None,
-    }
+    Watch::of_keys(SecretHex::new("11".repeat(32)), "02".repeat(33))
 }

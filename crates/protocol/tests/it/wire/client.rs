@@ -48,14 +48,7 @@ fn messages() -> Vec<(&'static str, ClientMessage)> {
         message_id: "msg-1".into(),
     };
     let payload = |value: Value| value.as_object().unwrap().clone();
-    let watch = Watch {
-        scan_private_key: SecretHex::new("01".into()),
-        spend_public_key: "02".into(),
-        labels: None,
-        from_height: None,
-        to_height: None,
-        message_id: None,
-    };
+    let watch = Watch::of_keys(SecretHex::new("01".into()), "02".into());
     let reply = SyncReply {
         sync_type: SyncType::MetricsSync,
         relay_id: "relay-2".into(),
@@ -99,6 +92,14 @@ fn messages() -> Vec<(&'static str, ClientMessage)> {
                 to_height: Some(800_010),
                 message_id: Some("msg-1".into()),
                 ..watch
+            }),
+        ),
+        (
+            "watch-descriptor",
+            ClientMessage::Watch(Watch {
+                descriptor: Some(SecretDescriptor::new("sp(spscan1q)".into())),
+                from_time: Some(Since(1_703_001_600)),
+                ..Watch::default()
             }),
         ),
         (

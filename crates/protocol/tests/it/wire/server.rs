@@ -262,6 +262,7 @@ fn answers() -> Vec<(String, ServerMessage)> {
         watch_id: "watch-1".into(),
         address: "sp1q".into(),
         history: None,
+        from_height: None,
         start_height: None,
         missing: Vec::new(),
         in_reply_to: None,
@@ -269,6 +270,7 @@ fn answers() -> Vec<(String, ServerMessage)> {
     };
     let with_history = WatchResponse {
         history: Some(HistoryState::Scanning),
+        from_height: Some(1),
         start_height: Some(3),
         missing: vec![missing],
         in_reply_to: Some("msg-1".into()),

@@ -55,6 +55,7 @@ impl WatchClient {
                 watch_id: String::new(),
                 address: String::new(),
                 history: None,
+                from_height: None,
                 start_height: None,
                 missing: Vec::new(),
                 in_reply_to: None,

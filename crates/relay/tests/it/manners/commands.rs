@@ -264,10 +264,13 @@ const CASES: &[(&[&str], &[&str])] = &[
             "ws://127.0.0.1:1/ws",
         ],
         &[
-            "the first block of the date in --from",
-            "no relay answers at http://127.0.0.1:1",
-            "--http-url",
+            "cannot connect to a relay at ws://127.0.0.1:1/ws",
+            "choose another with --relay",
         ],
+    ),
+    (
+        &["scan", "--keys", "good", "--relay", "ws://127.0.0.1:1"],
+        &["--from is missing: the height or the date from which the wallet may have payments"],
     ),
     (
         &["scan", "--from", "2024-01-01", "--keys", "good", "--relay", "localhost"],
@@ -285,7 +288,7 @@ const CASES: &[(&[&str], &[&str])] = &[
             "--relay",
             "ws://127.0.0.1:1",
         ],
-        &["--to 3 is below the first block to scan (--from), 9: expected at least 9"],
+        &["--to 3 is below the first block to scan, 9: expected at least 9"],
     ),
     (
         &[

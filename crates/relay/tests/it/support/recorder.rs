@@ -154,12 +154,8 @@ impl Recorder {
 /// A watch with all labels of the payee.
 pub(crate) fn watch_of(payee: &Payee) -> Watch {
     Watch {
-        scan_private_key: SecretHex::new(payee.scan_hex()),
-        spend_public_key: payee.spend_public_key().to_string(),
         labels: Some(payee.labels.clone()),
-        from_height: None,
-        to_height: None,
-        message_id: None,
+        ..Watch::of_keys(SecretHex::new(payee.scan_hex()), payee.spend_public_key().to_string())
     }
 }
 

@@ -35,6 +35,7 @@ async fn a_watch_begins_and_ends() {
         "watch_id",
         "address",
         "history",
+        "from_height",
         "start_height",
         "missing",
         "in_reply_to",
@@ -140,6 +141,19 @@ async fn an_invalid_watch_is_refused_and_no_key_is_shown() {
         (json!({"to_height": 5}), "invalid_field", "to_height"),
         (json!({"from_height": 6, "to_height": 5}), "invalid_field", "to_height"),
         (json!({"from_height": "0"}), "invalid_field", "string"),
+        (json!({"from_time": "1.1.2024"}), "invalid_field", "from_time: expected a date"),
+        (json!({"from_time": -1}), "invalid_field", "from_time"),
+        (
+            json!({"from_time": 1, "from_height": 1}),
+            "invalid_field",
+            "from_height or from_time",
+        ),
+        (json!({"descriptor": "sp()"}), "invalid_field", "it has both keys"),
+        (
+            json!({"descriptor": "sp()", "scan_private_key": null, "spend_public_key": null}),
+            "invalid_field",
+            "descriptor",
+        ),
     ];
     for (change, code, word) in cases {
         let mut message = watch(change.clone());
@@ -162,6 +176,49 @@ async fn an_invalid_watch_is_refused_and_no_key_is_shown() {
     let good = wire.request(watch(json!({"labels": [0, 1, 4_294_967_295_u32]}))).await;
     assert_eq!(good["type"], "watch_response", "{good}");
     assert!(!relay.stderr().contains(&SCAN[8..40]), "the scan key is in the log");
+}
+
+/// The keys above, as a descriptor.
+const DESCRIPTOR: &str = "sp(cN6fC62XuB4gv3tu4tFnwtd72jTfT7Mezzhn7b8GSZKHTHZiBegX,025cc9856d6f8375350e123978daac200c260cb5b5ae83106cab90484dcd8fcf36)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_descriptor_is_watched_since_its_birthday_and_any_watch_since_a_time() {
+    let relay = RelayProcess::start(standalone()).await;
+    let tip = mine_history(&relay, 1).await;
+    let mut wire = Wire::connect(&relay.ws_url(), &[]).await;
+    let keys = wire.request(watch(json!({}))).await;
+    let described = |fields: Value| {
+        let mut message = watch(json!({"scan_private_key": null, "spend_public_key": null}));
+        message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        message
+    };
+    let since_birthday = wire
+        .request(described(json!({"descriptor": format!("{DESCRIPTOR}?bh=990&ml=2")})))
+        .await;
+    assert_eq!(since_birthday["address"], keys["address"], "{since_birthday}");
+    assert_eq!(
+        (&since_birthday["from_height"], &since_birthday["start_height"]),
+        (&json!(990), &json!(990))
+    );
+    assert_eq!(keys["from_height"], Value::Null);
+    // A time before the first block, one after the last, and one in the future.
+    for (time, from) in [
+        (json!("2009-01-03"), 0),
+        (json!(0), 0),
+        (get(&relay, "/health").await["timestamp"].clone(), tip.saturating_sub(10)),
+    ] {
+        let answer = wire
+            .request(described(json!({"descriptor": DESCRIPTOR, "from_time": time})))
+            .await;
+        let height = answer["from_height"].as_u64().unwrap_or_else(|| panic!("{time}: {answer}"));
+        assert!(height >= from && height <= tip && (from > 0 || height == 0), "{time}: {answer}");
+        wire.request(json!({"type": "unwatch", "watch_id": answer["watch_id"]})).await;
+    }
+    let future = wire.request(watch(json!({"from_time": 99_999_999_999_u64}))).await;
+    assert_eq!(future["code"], "invalid_field", "{future}");
+    assert!(future["message"].as_str().unwrap().starts_with("from_time: there is no block"), "{future}");
+    let below = wire.request(watch(json!({"from_time": "2009-01-03", "to_height": 0}))).await;
+    assert_eq!((&below["type"], &below["from_height"]), (&json!("watch_response"), &json!(0)), "{below}");
 }
 
 #[tokio::test]
