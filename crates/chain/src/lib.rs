@@ -17,6 +17,7 @@ pub use first_block::FirstBlockSearch;
 pub use joined::joined;
 pub use signals::Signals;
 pub use source::{
+    AcceptedPackage, PackageError,
     BroadcastError, ChainSource, EventSource, FeeRates, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError,
     SourceStatus,
 };

@@ -216,6 +216,31 @@ pub enum BroadcastError {
     Source(#[from] SourceError),
 }
 
+/// A package that the source has accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AcceptedPackage {
+    /// Transactions of the mempool that it has replaced.
+    pub replaced: Vec<Txid>,
+}
+
+/// Why the broadcast of a package failed (`submitpackage`).
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PackageError {
+    /// It is not acceptable as a whole.
+    #[error("{reason}")]
+    Rejected {
+        /// The node's own reason.
+        reason: String,
+        /// The reason for each transaction that has one of its own.
+        transactions: Vec<(Txid, String)>,
+        /// Transactions that were accepted nevertheless.
+        accepted: Vec<Txid>,
+    },
+    /// The request to the node failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
 /// The median time in a reply of `getblock` or `getblockheader`.
 pub(crate) fn median_time_in(reply: &serde_json::Value) -> Result<u64, SourceError> {
     reply["mediantime"].as_u64().ok_or_else(|| SourceError::Malformed {
@@ -247,6 +272,25 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError>;
     /// Sends a transaction to the network (`sendrawtransaction`).
     async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError>;
+    /// Sends transactions to the network that are accepted by the fee of all: parents first, then the child that spends
+    /// them (`submitpackage`). A source without packages takes them one by one.
+    async fn broadcast_package(&self, package: &[Transaction]) -> Result<AcceptedPackage, PackageError> {
+        let mut accepted = Vec::new();
+        for tx in package {
+            match self.broadcast(tx).await {
+                Ok(txid) => accepted.push(txid),
+                Err(BroadcastError::Source(error)) => return Err(error.into()),
+                Err(BroadcastError::Rejected(reason)) => {
+                    return Err(PackageError::Rejected {
+                        transactions: vec![(tx.compute_txid(), reason)],
+                        reason: "a transaction was rejected".to_owned(),
+                        accepted,
+                    });
+                }
+            }
+        }
+        Ok(AcceptedPackage::default())
+    }
     /// Replies for `GET /bitcoin/info`.
     async fn info(&self) -> Result<NodeInfo, SourceError>;
     /// Fee rates, with an estimate for each of these numbers of blocks.

@@ -5,6 +5,7 @@ mod block;
 mod fees;
 mod headers;
 mod mempool;
+mod package;
 mod spent;
 pub mod wallet;
 mod zmq;
@@ -23,8 +24,8 @@ use crate::{
     event::{BlockRef, BlockWithPrevouts, MempoolTx},
     rpc::{Auth, RpcClient, RpcError, code},
     source::{
-        BroadcastError, ChainSource, EventSource, FeeRates, MempoolSnapshot, NodeInfo, Signalling, SourceError,
-        SourceStatus, median_time_in,
+        AcceptedPackage, BroadcastError, ChainSource, EventSource, FeeRates, MempoolSnapshot, NodeInfo, PackageError,
+        Signalling, SourceError, SourceStatus, median_time_in,
     },
 };
 use block::BlockFetcher;
@@ -218,6 +219,10 @@ impl ChainSource for NodeSource {
                 _ => BroadcastError::Source(error.into()),
             }),
         }
+    }
+
+    async fn broadcast_package(&self, package: &[Transaction]) -> Result<AcceptedPackage, PackageError> {
+        package::submit(&self.rpc, package).await
     }
 
     async fn info(&self) -> Result<NodeInfo, SourceError> {

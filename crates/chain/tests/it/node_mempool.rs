@@ -2,7 +2,7 @@
 
 use crate::node::{anyones, logged, source, spend_anyones};
 use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid, hashes::Hash as _};
-use sdk_relay_chain::{BroadcastError, ChainSource as _, FeeRates};
+use sdk_relay_chain::{BroadcastError, ChainSource as _, FeeRates, PackageError};
 use testkit::{Bitcoind, InputKind, Options, Payer, PooledNode};
 
 const AMOUNT: Amount = Amount::from_sat(2_000_000);
@@ -229,4 +229,44 @@ async fn fee_rates_are_those_of_the_node() {
     // The node estimates up to 1,008 blocks.
     let error = source(&node).fee_rates(&[1009]).await.unwrap_err().to_string();
     assert!(error.contains("estimatesmartfee"), "{error}");
+}
+
+#[tokio::test]
+async fn a_package_is_accepted_by_the_fee_of_all_or_refused_with_the_reasons() {
+    let (node, mut payer) = node_and_payer().await;
+    let source = source(&node);
+    let coin = payer.pay(&[InputKind::P2wpkh], &[(anyones(), AMOUNT)]);
+    node.send_raw(&coin).await;
+    node.mine(1).await;
+    let first = |tx: &Transaction| OutPoint::new(tx.compute_txid(), 0);
+    let mut parent = spend_anyones(first(&coin), AMOUNT);
+    // Without a fee no node takes it alone.
+    parent.output[0].value = AMOUNT;
+    let child = spend_anyones(first(&parent), AMOUNT);
+    let mut free_child = child.clone();
+    free_child.output[0].value = AMOUNT;
+
+    for (package, reason) in [
+        (vec![parent.clone(), free_child], "fee"),
+        (vec![child.clone(), parent.clone()], "topology"),
+        (vec![parent.clone(), parent.clone()], "duplicate"),
+    ] {
+        match source.broadcast_package(&package).await {
+            Err(error @ PackageError::Rejected { .. }) => {
+                let shown = format!("{error:?}");
+                assert!(shown.contains(reason) && error.to_string() != "", "{shown}");
+            }
+            other => panic!("{reason}: {other:?}"),
+        }
+    }
+    let accepted = source.broadcast_package(&[parent.clone(), child.clone()]).await.unwrap();
+    assert_eq!(accepted.replaced, []);
+    let mempool = source.mempool().await.unwrap().txids;
+    assert!(mempool.contains(&parent.compute_txid()) && mempool.contains(&child.compute_txid()));
+
+    // Another child, with a higher fee: it replaces.
+    let mut better = child.clone();
+    better.output[0].value -= Amount::from_sat(20_000);
+    let accepted = source.broadcast_package(&[parent, better]).await.unwrap();
+    assert_eq!(accepted.replaced, [child.compute_txid()]);
 }
