@@ -30,13 +30,11 @@ pub enum SourceError {
         reason: String,
     },
     /// The node refuses the credentials.
-    #[error(
-        "{at} refuses the credentials ({reason}): check bitcoin_core.cookie_file, or bitcoin_core.user and bitcoin_core.password"
-    )]
+    #[error("{at} refuses the credentials: {reason}")]
     Unauthorized {
         /// Address of the node.
         at: String,
-        /// The credentials that were sent, without a secret.
+        /// The credentials that were sent, without a secret, and what to do.
         reason: String,
     },
     /// The node needs its cookie, and no cookie file can be read.

@@ -64,7 +64,7 @@ impl Auth {
 pub(super) struct Presented {
     /// Value of the header `Authorization`, if there are credentials.
     pub(super) header: Option<HeaderValue>,
-    /// Describes the credentials for an error message, without a secret.
+    /// Describes the credentials for an error message, without a secret, and says what to do where they are refused.
     pub(super) description: String,
 }
 
@@ -125,7 +125,7 @@ impl Credentials {
             },
             Auth::UserPassword { user, password } => Presented {
                 header: basic(&Zeroizing::new(format!("{user}:{}", password.as_str()))),
-                description: format!("user {user:?} and its password"),
+                description: format!("user {user:?} and its password: correct bitcoin_core.user or bitcoin_core.password"),
             },
             Auth::CookieFile(_) | Auth::CookieFiles(_) => match first_cookie(self.auth.cookie_files()).await {
                 Ok(cookie) => cookie,
@@ -161,24 +161,32 @@ pub fn cookie_advice(error: io::ErrorKind) -> &'static str {
 
 /// The first cookie that can be read, or why none can, and what to do.
 async fn first_cookie(paths: &[PathBuf]) -> Result<Presented, Presented> {
-    let mut reasons = Vec::new();
+    let (mut reasons, mut absent) = (Vec::new(), Vec::new());
     let mut advice = io::ErrorKind::NotFound;
     for path in paths {
         match presented(path).await {
             Ok(cookie) => return Ok(cookie),
             Err(error) => {
                 // A file that is there is more likely the right one.
-                if error.kind() != io::ErrorKind::NotFound {
-                    advice = error.kind();
+                if error.kind() == io::ErrorKind::NotFound {
+                    absent.push(path.display().to_string());
+                    continue;
                 }
+                advice = error.kind();
                 let reason = sdk_relay_files::reason(&error);
                 reasons.push(format!("cannot read the cookie file {}: {reason}", path.display()));
             }
         }
     }
+    // What is there and cannot be read is more to the point than the usual places that do not exist.
+    let reason = match absent.as_slice() {
+        _ if !reasons.is_empty() => reasons.join("; "),
+        [path] => format!("cannot read the cookie file {path}: No such file or directory"),
+        several => format!("there is no cookie file (none of {} exists)", several.join(", ")),
+    };
     Err(Presented {
         header: None,
-        description: format!("{}: {}", reasons.join("; "), cookie_advice(advice)),
+        description: format!("{reason}: {}", cookie_advice(advice)),
     })
 }
 
@@ -186,7 +194,10 @@ async fn presented(path: &Path) -> io::Result<Presented> {
     let cookie = cookie(path.to_owned()).await?;
     Ok(Presented {
         header: basic(cookie.trim_end()),
-        description: format!("the cookie in {}", path.display()),
+        description: format!(
+            "the cookie in {}: it may be that of another node, or of a node that was killed: correct bitcoin_core.cookie_file",
+            path.display()
+        ),
     })
 }
 

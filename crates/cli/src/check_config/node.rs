@@ -38,7 +38,12 @@ struct Chain {
 /// Asks the node of the configuration.
 pub(super) async fn check(config: &Config, report: &mut Report) {
     for finding in config.bitcoin_core.findings() {
-        report.note(format!("Search: {finding}"));
+        let line = format!("Search: {finding}");
+        if config.bitcoin_core.has_found_cookie() {
+            report.good(line);
+        } else {
+            report.note(line);
+        }
     }
     if let Some(withheld) = config.bitcoin_core.withheld() {
         report.note(format!("Credentials: {withheld}"));

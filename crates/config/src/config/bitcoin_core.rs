@@ -80,6 +80,11 @@ impl BitcoinCore {
         }
     }
 
+    /// Whether the search for a node on this machine has found its cookie file.
+    pub fn has_found_cookie(&self) -> bool {
+        matches!(&self.credentials, Credentials::Local(node) if node.has_cookie)
+    }
+
     /// What the search for a node on this machine has found; empty if the node is configured.
     pub fn findings(&self) -> &[String] {
         match &self.credentials {
