@@ -17,7 +17,6 @@ pub use first_block::FirstBlockSearch;
 pub use joined::joined;
 pub use signals::Signals;
 pub use source::{
-    AcceptedPackage, PackageError,
-    BroadcastError, ChainSource, EventSource, FeeRates, MempoolSnapshot, NodeInfo, Signal, Signalling, SourceError,
-    SourceStatus,
+    AcceptedPackage, BroadcastError, ChainSource, ConfirmedTx, EventSource, FeeRates, MempoolSnapshot, NodeInfo,
+    OUTPUTS_TRIED, PackageError, Signal, Signalling, SourceError, SourceStatus,
 };

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bitcoin::block::Header;
-use bitcoin::{BlockHash, OutPoint, Transaction, Txid};
+use bitcoin::{Amount, BlockHash, OutPoint, Transaction, Txid};
 use tokio::time::Instant;
 
 use crate::event::{BlockRef, BlockWithPrevouts, MempoolTx};
@@ -214,6 +214,19 @@ pub enum BroadcastError {
     Source(#[from] SourceError),
 }
 
+/// A transaction in a block of the best chain.
+#[derive(Clone, Debug)]
+pub struct ConfirmedTx {
+    /// The transaction.
+    pub tx: Transaction,
+    /// Its block.
+    pub block: BlockRef,
+    /// The height of the tip minus that of its block, plus one.
+    pub confirmations: u32,
+    /// Its fee; `None` for a coinbase, and where the source does not know it.
+    pub fee: Option<Amount>,
+}
+
 /// A package that the source has accepted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcceptedPackage {
@@ -238,6 +251,9 @@ pub enum PackageError {
     #[error(transparent)]
     Source(#[from] SourceError),
 }
+
+/// Outputs by which a node without `txindex` finds a confirmed transaction.
+pub const OUTPUTS_TRIED: u32 = 10;
 
 /// The median time in a reply of `getblock` or `getblockheader`.
 pub(crate) fn median_time_in(reply: &serde_json::Value) -> Result<u64, SourceError> {
@@ -268,6 +284,25 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn transactions(&self, wanted: &[Txid], known: Vec<Transaction>) -> Result<Vec<MempoolTx>, SourceError>;
     /// For each outpoint, the mempool transaction that spends it (`gettxspendingprevout`).
     async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError>;
+    /// Finds a confirmed transaction: in this block or, without one, where the source can find it. A node finds one with
+    /// an unspent output among its first [`OUTPUTS_TRIED`], and any with `txindex=1`.
+    async fn confirmed(&self, txid: Txid, block: Option<BlockHash>) -> Result<Option<ConfirmedTx>, SourceError> {
+        let Some(hash) = block else { return Ok(None) };
+        let (block, info, tip) = (self.block(hash).await?, self.block_info(hash).await?, self.tip().await?);
+        let height = info["height"].as_u64().and_then(|height| u32::try_from(height).ok());
+        let height = height.ok_or_else(|| SourceError::Malformed {
+            what: "a block".to_owned(),
+            reason: "it has no height".to_owned(),
+        })?;
+        let mut txs = block.block.txdata.into_iter().zip(&block.prevouts);
+        let found = txs.find(|(tx, _)| tx.compute_txid() == txid);
+        Ok(found.map(|(tx, prevouts)| ConfirmedTx {
+            fee: crate::event::fee(&tx, prevouts),
+            tx,
+            block: BlockRef { height, hash },
+            confirmations: (tip.height + 1).saturating_sub(height),
+        }))
+    }
     /// Sends a transaction to the network (`sendrawtransaction`).
     async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError>;
     /// Sends transactions to the network that are accepted by the fee of all: parents first, then the child that spends

@@ -210,7 +210,10 @@ mod tests {
             .into_iter()
             .map(|(id, w)| (id, w.spend_public_key))
             .collect();
-        assert_eq!(again, [("w1".into(), "a".into()), ("w2".into(), "b".into())]);
+        assert_eq!(
+            again,
+            [("w1".into(), Some("a".into())), ("w2".into(), Some("b".into()))]
+        );
         assert_eq!(watches.relay_id("w1"), None);
         // The relay counts from the start again and answers in another order.
         watches.registered("w2", "w1");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bitcoin::ScriptBuf;
+use bitcoin::{ScriptBuf, Txid};
 use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::{Prepared, Scanner};
 use sdk_relay_protocol::Event;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::history_scan::{NextScan, ScannedRange};
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
+use super::replacements::Replacements;
 use super::watch_history::HistoryPlan;
 
 /// Queued commands for detection. A connection has one at a time, and waits while the queue is full. Most are small;
@@ -32,6 +33,7 @@ pub struct Detection {
     /// A connection has ended while the queue of commands was full: detection has to look for closed mailboxes.
     left_without_command: Arc<AtomicBool>,
     mail: Arc<Mailboxes>,
+    replacements: Arc<Replacements>,
     scanner: Scanner,
 }
 
@@ -96,6 +98,7 @@ impl Detection {
             commands,
             left_without_command: Arc::default(),
             mail: Arc::default(),
+            replacements: Arc::default(),
             scanner,
         };
         (detection, receiver)
@@ -110,6 +113,15 @@ impl Detection {
     /// The scanner, which prepares the receiver of a watch.
     pub fn scanner(&self) -> &Scanner {
         &self.scanner
+    }
+
+    /// The transaction that has replaced this one in the mempool since the start; the newest 10,000 are known.
+    pub fn replaced_by(&self, txid: &Txid) -> Option<Txid> {
+        self.replacements.of(txid)
+    }
+
+    pub(super) fn set_replaced(&self, txid: Txid, by: Txid) {
+        self.replacements.insert(txid, by);
     }
 
     /// Registers a watch, or returns [`WatchRefused::Stalled`] after [`ANSWERED_WITHIN`]: detection does not register a

@@ -22,6 +22,7 @@ mod metrics;
 mod node_wallet;
 pub mod own_wallet;
 mod parts;
+mod replacements;
 mod rows;
 mod scan;
 mod scan_queue;

@@ -8,8 +8,8 @@ use super::ledger::MIN_RELAY_FEE;
 use super::record::size_of;
 use super::{DevChain, info};
 use sdk_relay_chain::{
-    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, FeeRates, MempoolSnapshot, MempoolTx, NodeInfo, Signals,
-    SourceError, SourceStatus,
+    BlockRef, BlockWithPrevouts, BroadcastError, ChainSource, ConfirmedTx, FeeRates, MempoolSnapshot, MempoolTx,
+    NodeInfo, OUTPUTS_TRIED, Signals, SourceError, SourceStatus,
 };
 
 #[async_trait]
@@ -68,6 +68,36 @@ impl ChainSource for DevChain {
         let state = self.state();
         let mempool = &state.ledger.mempool;
         Ok(outpoints.iter().map(|outpoint| mempool.spender(outpoint)).collect())
+    }
+
+    /// By an unspent output, as a node without an index of transactions.
+    async fn confirmed(&self, txid: Txid, block: Option<BlockHash>) -> Result<Option<ConfirmedTx>, SourceError> {
+        let state = self.state();
+        let ledger = &state.ledger;
+        let coin = |vout| ledger.coin(&OutPoint { txid, vout });
+        let height = match block {
+            Some(hash) => ledger.entry(&hash).map(|entry| entry.height),
+            None => (0..OUTPUTS_TRIED).find_map(coin).map(|coin| coin.height),
+        };
+        let at = height.and_then(|height| {
+            Some(BlockRef {
+                height,
+                hash: ledger.hash_at(height)?,
+            })
+        });
+        let Some(at) = at.filter(|at| block.is_none_or(|hash| hash == at.hash)) else {
+            return Ok(None);
+        };
+        let stored = state.stored(at.hash)?;
+        let prevouts = stored.prevouts();
+        let mut txs = stored.block.txdata.iter().zip(&prevouts);
+        let found = txs.find(|(tx, _)| tx.compute_txid() == txid);
+        Ok(found.map(|(tx, prevouts)| ConfirmedTx {
+            tx: tx.clone(),
+            block: at,
+            confirmations: ledger.tip().height - at.height + 1,
+            fee: sdk_relay_chain::event::fee(tx, prevouts),
+        }))
     }
 
     async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError> {

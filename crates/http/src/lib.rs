@@ -25,6 +25,7 @@ mod state;
 mod sync;
 mod timings;
 mod tx;
+mod tx_details;
 
 use std::sync::Arc;
 
@@ -86,6 +87,7 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
         .route("/sync/history", get(sync::history))
         .route("/events", get(events::events))
         .route("/fees", get(fees::fees))
+        .route("/tx/{txid}", get(tx_details::details))
         .route("/bitcoin/info", get(bitcoin::info))
         .route("/bitcoin/blocks/{block_hash}", get(bitcoin::block))
         .route("/bitcoin/first-block", get(bitcoin::first_block))

@@ -40,6 +40,7 @@ use utoipa::OpenApi;
         super::bitcoin::first_block,
         super::fees::fees,
         super::tx::broadcast,
+        super::tx_details::details,
         super::events::events,
         openapi,
     ),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use prometheus_client::registry::Registry;
 use sdk_relay_chain::ChainSource;
-use sdk_relay_detect::DetectionMetrics;
+use sdk_relay_detect::{Detection, DetectionMetrics};
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_mesh_net::{Mesh, Syncs};
@@ -32,6 +32,8 @@ pub struct Handles {
     pub fees: Arc<FeeSource>,
     /// Finds the blocks at which scans since a time begin.
     pub first_blocks: Arc<FirstBlocks>,
+    /// Detection, which knows what was replaced in the mempool.
+    pub detection: Detection,
     /// Fan-out of events.
     pub hub: Arc<Hub>,
     /// The mesh of authenticated relays.
@@ -92,6 +94,7 @@ extracted! {
     chain: Arc<dyn ChainSource>,
     fees: Arc<FeeSource>,
     first_blocks: Arc<FirstBlocks>,
+    detection: Detection,
     hub: Arc<Hub>,
     mesh: Arc<Mesh>,
     syncs: Arc<Syncs>,

@@ -67,9 +67,8 @@ async fn one(chain: &dyn ChainSource, hex: &str) -> Result<TxResponse, ApiError>
 
 async fn several(chain: &dyn ChainSource, hex: &[String]) -> Result<TxResponse, ApiError> {
     if !(2..=LARGEST_PACKAGE).contains(&hex.len()) {
-        let expected = format!(
-            "expected 2 to {LARGEST_PACKAGE} transactions, parents first; a single one is sent as hex"
-        );
+        let expected =
+            format!("expected 2 to {LARGEST_PACKAGE} transactions, parents first; a single one is sent as hex");
         return Err(ApiError::field("package", expected));
     }
     let indexed = hex.iter().enumerate();

@@ -7,13 +7,14 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Month, OffsetDateTime};
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A time: Unix seconds, or in text a date in UTC (`2024-01-31`) or an RFC 3339 time (`2024-01-31T12:00:00Z`). A time
 /// before 1970 counts as 1970, which is before the first block as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-#[schema(schema_with = schema)]
 pub struct Since(pub u64);
 
 /// Why a text is no time.
@@ -82,23 +83,24 @@ impl<'de> Deserialize<'de> for Since {
     }
 }
 
-fn schema() -> utoipa::openapi::schema::Schema {
-    use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
-    let seconds = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .minimum(Some(0))
-        .description(Some("Unix seconds"));
-    let text = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("a date in UTC, or an RFC 3339 time"))
-        .examples([serde_json::json!("2024-01-31")]);
-    OneOfBuilder::new()
-        .item(seconds)
-        .item(text)
-        .description(Some("A time; one before 1970 counts as 1970"))
-        .build()
-        .into()
+impl ToSchema for Since {}
+
+impl PartialSchema for Since {
+    fn schema() -> RefOr<Schema> {
+        let seconds = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(0))
+            .description(Some("Unix seconds"));
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("A date in UTC (2024-01-31), or an RFC 3339 time"));
+        let either = OneOfBuilder::new()
+            .item(seconds)
+            .item(text)
+            .description(Some("A time; one before 1970 counts as 1970"))
+            .build();
+        RefOr::T(Schema::OneOf(either))
+    }
 }
 
 #[cfg(test)]

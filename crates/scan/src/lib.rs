@@ -104,7 +104,10 @@ pub fn scan(arguments: Arguments, settings: Overrides) -> anyhow::Result<()> {
         Some(Birthday::Time(time)) => (None, Some(time)),
         None => match wallet.birthday {
             Some(height) => (Some(height), None),
-            None => bail!("--from is missing: the height or the date from which the wallet may have payments{}", input.hint()),
+            None => bail!(
+                "--from is missing: the height or the date from which the wallet may have payments{}",
+                input.hint()
+            ),
         },
     };
     if let (Some(from), Some(to)) = (from_height, arguments.to)

@@ -232,10 +232,19 @@ mod tests {
         let wallet = input.parse().unwrap();
         assert_eq!(wallet.birthday, Some(120));
         assert_eq!(wallet.watch.descriptor, Some(SecretDescriptor::new(descriptor)));
-        assert_eq!((&wallet.watch.scan_private_key, &wallet.watch.spend_public_key), (&None, &None));
+        assert_eq!(
+            (&wallet.watch.scan_private_key, &wallet.watch.spend_public_key),
+            (&None, &None)
+        );
         for (content, found) in [
-            (format!("sp({WIF},{WIF})"), "descriptor: has the private key for spending"),
-            (format!("sp({WIF},{SPEND})#aaaaaaaa"), "descriptor: the checksum after #"),
+            (
+                format!("sp({WIF},{WIF})"),
+                "descriptor: has the private key for spending",
+            ),
+            (
+                format!("sp({WIF},{SPEND})#aaaaaaaa"),
+                "descriptor: the checksum after #",
+            ),
             (format!("sp({WIF},"), "descriptor: is not a silent-payment descriptor"),
         ] {
             std::fs::write(&path, content).unwrap();

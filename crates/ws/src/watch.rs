@@ -96,9 +96,7 @@ pub(super) fn keys(watch: &Watch, network: Network, limits: Limits, scanner: &Sc
         Receiver::new(wallet.scan, wallet.spend, wallet.labels.iter().copied()).map_err(|e| label_error(&e))?;
     let mut addresses = HashMap::from([(None, receiver.address(network).to_string())]);
     for label in wallet.labels.into_iter().filter(|m| *m != 0) {
-        let address = receiver
-            .labelled_address(network, label)
-            .map_err(|e| label_error(&e))?;
+        let address = receiver.labelled_address(network, label).map_err(|e| label_error(&e))?;
         addresses.insert(Some(label), address.to_string());
     }
     Ok(Keys {
@@ -144,7 +142,9 @@ fn of_descriptor(
     let descriptor = ScanDescriptor::from_str(descriptor.expose()).map_err(|e| format!("descriptor: {e}"))?;
     match (descriptor.is_mainnet, network == Network::Main) {
         (true, false) => return Err("descriptor: it is of the main network, and this relay is not".to_owned()),
-        (false, true) => return Err("descriptor: it is of a test network, and this relay is of the main one".to_owned()),
+        (false, true) => {
+            return Err("descriptor: it is of a test network, and this relay is of the main one".to_owned());
+        }
         _ => {}
     }
     let labels = match (labels, descriptor.highest_label) {

@@ -2,6 +2,7 @@
 
 mod amount;
 mod block;
+mod confirmed;
 mod fees;
 mod headers;
 mod mempool;
@@ -24,8 +25,8 @@ use crate::{
     event::{BlockRef, BlockWithPrevouts, MempoolTx},
     rpc::{Auth, RpcClient, RpcError, code},
     source::{
-        AcceptedPackage, BroadcastError, ChainSource, EventSource, FeeRates, MempoolSnapshot, NodeInfo, PackageError,
-        Signalling, SourceError, SourceStatus, median_time_in,
+        AcceptedPackage, BroadcastError, ChainSource, ConfirmedTx, EventSource, FeeRates, MempoolSnapshot, NodeInfo,
+        PackageError, Signalling, SourceError, SourceStatus, median_time_in,
     },
 };
 use block::BlockFetcher;
@@ -209,6 +210,13 @@ impl ChainSource for NodeSource {
             spenders.extend(found.into_iter().map(|spender| spender.spendingtxid));
         }
         Ok(spenders)
+    }
+
+    async fn confirmed(&self, txid: Txid, block: Option<BlockHash>) -> Result<Option<ConfirmedTx>, SourceError> {
+        match block {
+            Some(block) => confirmed::in_block(&self.rpc, txid, block).await,
+            None => confirmed::anywhere(&self.rpc, txid).await,
+        }
     }
 
     async fn broadcast(&self, tx: &Transaction) -> Result<Txid, BroadcastError> {

@@ -32,14 +32,17 @@ struct Outcome {
 
 pub(super) async fn submit(rpc: &RpcClient, package: &[Transaction]) -> Result<AcceptedPackage, PackageError> {
     let hex: Vec<String> = package.iter().map(serialize_hex).collect();
-    let reply: Reply = rpc.call("submitpackage", json!([hex])).await.map_err(|error| match error.server() {
-        Some(server) if refuses_transaction(server.code) => PackageError::Rejected {
-            reason: server.message.clone(),
-            transactions: Vec::new(),
-            accepted: Vec::new(),
-        },
-        _ => PackageError::Source(error.into()),
-    })?;
+    let reply: Reply = rpc
+        .call("submitpackage", json!([hex]))
+        .await
+        .map_err(|error| match error.server() {
+            Some(server) if refuses_transaction(server.code) => PackageError::Rejected {
+                reason: server.message.clone(),
+                transactions: Vec::new(),
+                accepted: Vec::new(),
+            },
+            _ => PackageError::Source(error.into()),
+        })?;
     if reply.package_msg == "success" {
         return Ok(AcceptedPackage {
             replaced: reply.replaced,

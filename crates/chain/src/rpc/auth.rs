@@ -125,7 +125,9 @@ impl Credentials {
             },
             Auth::UserPassword { user, password } => Presented {
                 header: basic(&Zeroizing::new(format!("{user}:{}", password.as_str()))),
-                description: format!("user {user:?} and its password: correct bitcoin_core.user or bitcoin_core.password"),
+                description: format!(
+                    "user {user:?} and its password: correct bitcoin_core.user or bitcoin_core.password"
+                ),
             },
             Auth::CookieFile(_) | Auth::CookieFiles(_) => match first_cookie(self.auth.cookie_files()).await {
                 Ok(cookie) => cookie,

@@ -1,8 +1,8 @@
 //! Mempool look-ups, broadcasts and information of a real node.
 
 use crate::node::{anyones, logged, source, spend_anyones};
-use bitcoin::{Amount, OutPoint, ScriptBuf, Transaction, TxOut, Txid, hashes::Hash as _};
-use sdk_relay_chain::{BroadcastError, ChainSource as _, FeeRates, PackageError};
+use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Transaction, TxOut, Txid, hashes::Hash as _};
+use sdk_relay_chain::{BroadcastError, ChainSource as _, ConfirmedTx, FeeRates, PackageError};
 use testkit::{Bitcoind, InputKind, Options, Payer, PooledNode};
 
 const AMOUNT: Amount = Amount::from_sat(2_000_000);
@@ -259,7 +259,10 @@ async fn a_package_is_accepted_by_the_fee_of_all_or_refused_with_the_reasons() {
             other => panic!("{reason}: {other:?}"),
         }
     }
-    let accepted = source.broadcast_package(&[parent.clone(), child.clone()]).await.unwrap();
+    let accepted = source
+        .broadcast_package(&[parent.clone(), child.clone()])
+        .await
+        .unwrap();
     assert_eq!(accepted.replaced, []);
     let mempool = source.mempool().await.unwrap().txids;
     assert!(mempool.contains(&parent.compute_txid()) && mempool.contains(&child.compute_txid()));
@@ -269,4 +272,43 @@ async fn a_package_is_accepted_by_the_fee_of_all_or_refused_with_the_reasons() {
     better.output[0].value -= Amount::from_sat(20_000);
     let accepted = source.broadcast_package(&[parent, better]).await.unwrap();
     assert_eq!(accepted.replaced, [child.compute_txid()]);
+}
+
+#[tokio::test]
+async fn a_confirmed_transaction_is_found_by_its_block_or_by_an_unspent_output() {
+    let (node, mut payer) = node_and_payer().await;
+    let source = source(&node);
+    let coin = payer.pay(&[InputKind::P2wpkh], &[(anyones(), AMOUNT)]);
+    let txid = coin.compute_txid();
+    node.send_raw(&coin).await;
+    assert!(source.confirmed(txid, None).await.unwrap().is_none(), "in the mempool");
+    let block = node.mine(1).await[0];
+    let height = node.height().await;
+    let is_found = |found: Option<ConfirmedTx>, confirmations| {
+        let found = found.unwrap();
+        assert_eq!((found.tx.compute_txid(), found.confirmations), (txid, confirmations));
+        assert_eq!((found.block.height, found.block.hash), (height, block));
+        assert!(found.fee.unwrap() > Amount::ZERO);
+    };
+    is_found(source.confirmed(txid, None).await.unwrap(), 1);
+    is_found(source.confirmed(txid, Some(block)).await.unwrap(), 1);
+
+    // The output that only this test can spend is spent; the payer's change is not.
+    let vout = coin
+        .output
+        .iter()
+        .position(|output| output.script_pubkey == anyones())
+        .unwrap();
+    let spend = spend_anyones(OutPoint::new(txid, vout as u32), AMOUNT);
+    node.send_raw(&spend).await;
+    node.mine(2).await;
+    is_found(source.confirmed(txid, Some(block)).await.unwrap(), 3);
+    let other = node.tip().await;
+    assert!(source.confirmed(txid, Some(other)).await.unwrap().is_none());
+    let unknown = BlockHash::from_byte_array([7; 32]);
+    assert!(source.confirmed(txid, Some(unknown)).await.unwrap().is_none());
+
+    // Its block leaves the chain.
+    node.invalidate(block).await;
+    assert!(source.confirmed(txid, Some(block)).await.unwrap().is_none());
 }

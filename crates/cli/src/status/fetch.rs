@@ -154,7 +154,9 @@ impl Relay {
             (StatusCode::UNAUTHORIZED, _) if self.token.is_some() => {
                 bail!("{shown} refuses the token: expected auth.read_token or auth.admin_token of this relay")
             }
-            (StatusCode::UNAUTHORIZED, _) => bail!("{shown} needs a token: name a file with it (--token-file), or set SDK_RELAY_TOKEN"),
+            (StatusCode::UNAUTHORIZED, _) => {
+                bail!("{shown} needs a token: name a file with it (--token-file), or set SDK_RELAY_TOKEN")
+            }
             answer => Ok(answer),
         }
     }

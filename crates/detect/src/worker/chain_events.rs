@@ -205,6 +205,9 @@ impl Worker {
             LeaveReason::Replaced { by } => Some(by),
             LeaveReason::Removed => None,
         };
+        if let Some(by) = by {
+            self.detection.set_replaced(txid, by);
+        }
         pending.payments(self.ledger.left(txid, by));
         self.watches.iter_mut().for_each(|w| w.left(txid, by));
     }

@@ -34,4 +34,4 @@ pub use sync::{
     SyncHistory, SyncHistoryFilters, SyncOutcome, SyncRecord, SyncStatistics, SyncStatus,
 };
 pub use timings::{EventTimings, Timings, TimingsHistogram};
-pub use tx::{TxRequest, TxResponse};
+pub use tx::{TxDetails, TxRequest, TxResponse, TxStatus};

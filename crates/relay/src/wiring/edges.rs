@@ -172,6 +172,7 @@ impl Service {
             chain: Arc::clone(&self.parts.chain),
             fees: Arc::clone(&shared.fees),
             first_blocks: Arc::clone(&self.first_blocks),
+            detection: self.parts.detection.clone(),
             hub: Arc::clone(&self.parts.hub),
             mesh: Arc::clone(&self.parts.mesh.mesh),
             syncs: Arc::clone(&self.parts.mesh.syncs),

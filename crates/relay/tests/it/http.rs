@@ -8,3 +8,4 @@ mod metric_names;
 mod metrics;
 mod secrets;
 mod shapes;
+mod transactions;

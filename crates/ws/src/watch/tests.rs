@@ -45,7 +45,13 @@ fn from(height: u32) -> Option<RequestedHistory> {
 
 #[test]
 fn keys_make_addresses() {
-    let keys = keys(&watch(SECRET, SPEND, &[0, 1, 2]), Network::Main, limits(false), &scanner()).unwrap();
+    let keys = keys(
+        &watch(SECRET, SPEND, &[0, 1, 2]),
+        Network::Main,
+        limits(false),
+        &scanner(),
+    )
+    .unwrap();
     assert_eq!(keys.addresses.len(), 3);
     assert!(keys.addresses[&None].starts_with("sp1q"));
     assert_ne!(keys.addresses[&Some(1)], keys.addresses[&Some(2)]);
@@ -98,7 +104,10 @@ fn each_invalid_field_is_reported_without_secrets() {
         (watch("5ec2e7", SPEND, &[]), "scan_private_key"),
         (watch(&"0".repeat(64), SPEND, &[]), "scan_private_key"),
         (watch(SECRET, "02", &[]), "spend_public_key"),
-        (watch(SECRET, &format!("04{}", "1".repeat(128)), &[]), "spend_public_key"),
+        (
+            watch(SECRET, &format!("04{}", "1".repeat(128)), &[]),
+            "spend_public_key",
+        ),
         (watch(SECRET, SPEND, &[1; 11]), "labels"),
         (
             Watch {

@@ -75,7 +75,8 @@ async fn each_check_is_a_line_with_what_to_do() {
     let (output, text) = checked(&node, &password).await;
     has_lines(&text, &["✗ Node: 127.0.0.1:"]);
     assert!(
-        text.contains("refuses the credentials: user \"me\" and its password: correct bitcoin_core.user or") && !text.contains("5ec2e7"),
+        text.contains("refuses the credentials: user \"me\" and its password: correct bitcoin_core.user or")
+            && !text.contains("5ec2e7"),
         "{text}"
     );
     refused(&output);

@@ -24,6 +24,8 @@ async fn endpoints_that_need_the_node_are_503_and_name_it() {
         http_get(&format!("{url}/bitcoin/info")).await,
         http_get(&block).await,
         http_get(&format!("{url}/fees")).await,
+        http_get(&format!("{url}/tx/{}", "ab".repeat(32))).await,
+        http_get(&format!("{url}/bitcoin/first-block?since=5")).await,
         http_post(&format!("{url}/dev/mine"), &json!({})).await,
     ];
     for reply in replies {

@@ -88,6 +88,7 @@ async fn another_method_is_405_with_the_allowed_ones() {
         "/bitcoin/info",
         "/bitcoin/blocks/00",
         "/fees",
+        "/tx/00",
     ];
     for path in get_only {
         for method in ["POST", "DELETE", "PATCH"] {

@@ -268,6 +268,13 @@ impl Stage {
         if path.contains("{block_hash}") {
             path = path.replace("{block_hash}", &self.node.tip().await.to_string());
         }
+        if path.contains("{txid}") {
+            let to = [Recipient::Silent(self.own.parse().unwrap(), Amount::from_sat(100_000))];
+            let tx = self.payer.pay(&[InputKind::P2wpkh], &to);
+            self.node.send_raw(&tx).await;
+            self.node.mine(1).await;
+            path = path.replace("{txid}", &tx.compute_txid().to_string());
+        }
         if path.contains("{relay_id}") {
             self.another_relay().await;
             path = path.replace("{relay_id}", "relay-2");

@@ -141,7 +141,11 @@ async fn an_invalid_watch_is_refused_and_no_key_is_shown() {
         (json!({"to_height": 5}), "invalid_field", "to_height"),
         (json!({"from_height": 6, "to_height": 5}), "invalid_field", "to_height"),
         (json!({"from_height": "0"}), "invalid_field", "string"),
-        (json!({"from_time": "1.1.2024"}), "invalid_field", "from_time: expected a date"),
+        (
+            json!({"from_time": "1.1.2024"}),
+            "invalid_field",
+            "from_time: expected a date",
+        ),
         (json!({"from_time": -1}), "invalid_field", "from_time"),
         (
             json!({"from_time": 1, "from_height": 1}),
@@ -189,7 +193,10 @@ async fn a_descriptor_is_watched_since_its_birthday_and_any_watch_since_a_time()
     let keys = wire.request(watch(json!({}))).await;
     let described = |fields: Value| {
         let mut message = watch(json!({"scan_private_key": null, "spend_public_key": null}));
-        message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        message
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
         message
     };
     let since_birthday = wire
@@ -205,20 +212,41 @@ async fn a_descriptor_is_watched_since_its_birthday_and_any_watch_since_a_time()
     for (time, from) in [
         (json!("2009-01-03"), 0),
         (json!(0), 0),
-        (get(&relay, "/health").await["timestamp"].clone(), tip.saturating_sub(10)),
+        (
+            get(&relay, "/health").await["timestamp"].clone(),
+            tip.saturating_sub(10),
+        ),
     ] {
         let answer = wire
             .request(described(json!({"descriptor": DESCRIPTOR, "from_time": time})))
             .await;
-        let height = answer["from_height"].as_u64().unwrap_or_else(|| panic!("{time}: {answer}"));
-        assert!(height >= from && height <= tip && (from > 0 || height == 0), "{time}: {answer}");
-        wire.request(json!({"type": "unwatch", "watch_id": answer["watch_id"]})).await;
+        let height = answer["from_height"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{time}: {answer}"));
+        assert!(
+            height >= from && height <= tip && (from > 0 || height == 0),
+            "{time}: {answer}"
+        );
+        wire.request(json!({"type": "unwatch", "watch_id": answer["watch_id"]}))
+            .await;
     }
     let future = wire.request(watch(json!({"from_time": 99_999_999_999_u64}))).await;
     assert_eq!(future["code"], "invalid_field", "{future}");
-    assert!(future["message"].as_str().unwrap().starts_with("from_time: there is no block"), "{future}");
-    let below = wire.request(watch(json!({"from_time": "2009-01-03", "to_height": 0}))).await;
-    assert_eq!((&below["type"], &below["from_height"]), (&json!("watch_response"), &json!(0)), "{below}");
+    assert!(
+        future["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("from_time: there is no block"),
+        "{future}"
+    );
+    let below = wire
+        .request(watch(json!({"from_time": "2009-01-03", "to_height": 0})))
+        .await;
+    assert_eq!(
+        (&below["type"], &below["from_height"]),
+        (&json!("watch_response"), &json!(0)),
+        "{below}"
+    );
 }
 
 #[tokio::test]
