@@ -163,7 +163,7 @@ mod tests {
         let (height, looks) = again(&mut known, &times, since(5_000));
         assert!(looks >= 14);
         assert_eq!(again(&mut known, &times, since(5_000)), (height, 0));
-        let (_, looks) = again(&mut known, &times, since(5_040));
+        let (_, looks) = again(&mut known, &times, since(4_950));
         assert!(looks <= 8, "{looks}");
         // Blocks that a reorganisation can replace are asked for again.
         let (_, first) = again(&mut known, &times, since(19_900));

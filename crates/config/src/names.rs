@@ -27,6 +27,7 @@ pub(crate) fn unknown(key: &str) -> String {
     let name = short(key);
     // The right name in the wrong table: a line below `[sync]` belongs to `sync`.
     let last = key.rsplit('.').next().unwrap_or(key);
+    let group = GROUPS.iter().find(|(group, _)| is_start_of(key, group));
     let mut elsewhere = TABLE.iter().filter(|s| s.name() == last);
     let meant = match (nearest(key), elsewhere.next(), elsewhere.next()) {
         (Some(nearest), _, _) => Some(nearest),
@@ -42,6 +43,9 @@ pub(crate) fn unknown(key: &str) -> String {
         }
         Some(meant) => format!("unknown key {name}; did you mean {}?", meant.key),
         None => {
+            if let Some((group, _)) = group {
+                return format!("unknown key {name}; did you mean the table [{group}]?");
+            }
             let group = key.split_once('.').map_or("", |(group, _)| group);
             let mut keys: Vec<_> = TABLE.iter().filter(|s| s.group() == group).map(|s| s.name()).collect();
             if keys.is_empty() || group.is_empty() {
@@ -50,4 +54,9 @@ pub(crate) fn unknown(key: &str) -> String {
             format!("unknown key {name}; expected one of {}", keys.join(", "))
         }
     }
+}
+
+/// Whether a name is the first word of a group: `bitcoin` of `bitcoin_core`.
+fn is_start_of(key: &str, group: &str) -> bool {
+    group.strip_prefix(key).is_some_and(|rest| rest.starts_with('_'))
 }

@@ -26,7 +26,7 @@ pub(crate) fn merge(values: &mut Values, name: &str, text: &str) -> Vec<ConfigEr
         Ok(document) => layer.table(values, "", document.as_table(), &mut wrong),
         Err(error) => wrong.push(ConfigError::Syntax {
             origin: layer.at(error.span()),
-            reason: parser_reason(&error.message().lines().collect::<Vec<_>>().join(": ")),
+            reason: layer.reason(&error),
         }),
     }
     wrong
@@ -40,6 +40,25 @@ impl TomlLayer<'_> {
             || self.name.to_owned(),
             |text| format!("{}:{}", self.name, text.matches('\n').count() + 1),
         )
+    }
+
+    /// The message of the parser, and what to do in the usual cases.
+    fn reason(&self, error: &toml_edit::TomlError) -> String {
+        let message = error.message().lines().collect::<Vec<_>>().join(": ");
+        let at = error.span().map_or(0, |span| span.start);
+        let todo = if message.contains("duplicate key") {
+            "; each table and each setting may be there once: put its lines together"
+        } else if self.line_at(at).is_some_and(lacks_quotes) {
+            "; put the value in quotes: NAME = \"VALUE\""
+        } else {
+            ""
+        };
+        format!("{}{todo}", parser_reason(&message))
+    }
+
+    fn line_at(&self, at: usize) -> Option<&str> {
+        let begin = self.text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+        self.text.get(begin..)?.lines().next()
     }
 
     fn table(&self, values: &mut Values, prefix: &str, table: &dyn TableLike, wrong: &mut Vec<ConfigError>) {
@@ -83,4 +102,15 @@ impl TomlLayer<'_> {
         let text = item.span().filter(|_| is_plain).and_then(|span| self.text.get(span));
         shown(text.unwrap_or("…"))
     }
+}
+
+/// Whether a line sets a text without quotes: `network = regtest`.
+fn lacks_quotes(line: &str) -> bool {
+    let Some((_, value)) = line.split_once('=') else {
+        return false;
+    };
+    // A number or a boolean, such as 8090, and what begins like one is a text too: 127.0.0.1:8090.
+    let value = value.split('#').next().unwrap_or_default().trim();
+    let is_other = value.is_empty() || value.starts_with(['"', '\'', '[', '{']);
+    !is_other && value.parse::<bool>().is_err() && value.parse::<f64>().is_err()
 }

@@ -482,6 +482,48 @@ fn all_broken_rules_are_reported_at_once() {
     }
 }
 
+#[test]
+fn a_file_that_is_no_toml_is_answered_with_what_to_do() {
+    for (toml, line, todo) in [
+        (
+            "ws_url = \"127.0.0.1:1\"\nnetwork = regtest\n",
+            2,
+            "; put the value in quotes: NAME = \"VALUE\"",
+        ),
+        (
+            "http_url = 127.0.0.1:8091 # mine\n",
+            1,
+            "; put the value in quotes: NAME = \"VALUE\"",
+        ),
+        (
+            "[auth]\nadmin_token = 5ec2e7\n",
+            2,
+            "; put the value in quotes: NAME = \"VALUE\"",
+        ),
+        (
+            "[mesh]\n[sync]\n[mesh]\n",
+            3,
+            "; each table and each setting may be there once",
+        ),
+        (
+            "network = \"regtest\"\nnetwork = \"regtest\"\n",
+            2,
+            "; each table and each setting may be there once",
+        ),
+        (
+            "[bitcoin]\nurl = \"http://127.0.0.1:1\"\n",
+            1,
+            "did you mean the table [bitcoin_core]?",
+        ),
+    ] {
+        let error = message(toml, &[]);
+        assert!(error.contains(&format!("sdk_relay.toml:{line}: ")), "{error}");
+        assert!(error.contains(todo) && !error.contains("5ec2e7"), "{error}");
+    }
+    let error = message("ws_url = \"127.0.0.1:1\n", &[]);
+    assert!(!error.contains("quotes:"), "{error}");
+}
+
 /// A secret may be at the wrong key.
 #[test]
 fn no_error_quotes_a_table() {

@@ -63,7 +63,6 @@ fn every_mistake_has_its_code() {
         r#"{"type":"subscribe","subscriptions":"health"}"#,
         r#"{"type":"sync","sync_type":"NoSync","message_id":"a"}"#,
         r#"{"type":"sync","sync_type":"StateSync"}"#,
-        r#"{"type":"watch"}"#,
         r#"{"type":"watch","scan_private_key":"00","spend_public_key":"02","labels":[-1]}"#,
     ] {
         assert_eq!(code(bad), ErrorCode::InvalidField, "{bad}");

@@ -252,9 +252,9 @@ async fn reports_each_error_in_one_line() {
     let one = payee.scan_hex();
     let not_a_key = format!("{} {}", "f".repeat(64), payee.spend_public_key());
     for (keys, arguments, why) in [
-        (one.as_str(), &["--from", "0"][..], "expected two keys in hex"),
-        (&format!("{good} more"), &["--from", "0"], "expected two keys in hex"),
-        ("", &["--from", "0"], "expected two keys in hex"),
+        (one.as_str(), &["--from", "0"][..], "or two keys in hex"),
+        (&format!("{good} more"), &["--from", "0"], "or two keys in hex"),
+        ("", &["--from", "0"], "or two keys in hex"),
         (
             &not_a_key,
             &["--from", "0"],

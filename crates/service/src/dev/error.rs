@@ -3,7 +3,7 @@
 use sdk_relay_chain::SourceError;
 use sdk_relay_chain::node::WalletError;
 use sdk_relay_chain::rpc::code;
-use sdk_relay_devchain::PayError;
+use sdk_relay_devchain::{MineError, PayError};
 
 /// Why mining or paying failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +32,18 @@ impl From<PayError> for DevError {
             PayError::Address(_) | PayError::WrongNetwork { .. } | PayError::Underivable(_) => Self::Address(message),
             PayError::Amount(_) => Self::Amount(message),
             PayError::Refused(_) => Self::Unavailable(message),
-            PayError::Write(_) => Self::Failed(message),
+            // The disk is full, or fails: the developer can do something.
+            PayError::Write(_) => Self::Unavailable(message),
+        }
+    }
+}
+
+impl From<MineError> for DevError {
+    fn from(error: MineError) -> Self {
+        let message = error.to_string();
+        match error {
+            MineError::TooMany { .. } => Self::Failed(message),
+            MineError::Write(_) => Self::Unavailable(message),
         }
     }
 }

@@ -31,7 +31,7 @@ impl DevTools {
                 let chain = Arc::clone(chain);
                 on_a_blocking_thread(move || chain.mine(blocks))
                     .await?
-                    .map_err(|e| DevError::Failed(e.to_string()))
+                    .map_err(DevError::from)
             }
             Self::Node(faucet) => faucet.mine(blocks).await,
         }

@@ -205,6 +205,7 @@ async fn every_request_and_every_answer_has_a_valid_example() {
         SyncStatus,
         Timings,
         TxRequest,
+        TxDetails,
         TxResponse,
     ];
     let mut wanted = BTreeSet::new();

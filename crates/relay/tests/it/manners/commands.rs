@@ -210,7 +210,7 @@ const CASES: &[(&[&str], &[&str])] = &[
     ),
     (
         &["scan", "--from", "0", "--keys", "public"],
-        &["the key file public is wrong: it has one word; expected two keys"],
+        &["the key file public is wrong: it has one word; expected a descriptor sp(spscan1…), or two keys"],
     ),
     (
         &["scan", "--from", "2999-01-01", "--keys", "public"],
