@@ -14,8 +14,8 @@ const FINAL: u32 = 2016;
 /// Median times that are kept: 128 KB at most, and a search among a million blocks then asks for some ten.
 const KEPT: usize = 4096;
 
-/// Finds the block at which a scan for payments since a time has to begin. What it learns from the source shortens later
-/// searches.
+/// Finds the block at which a scan for payments since a time has to begin. What it learns from the source shortens
+/// later searches.
 #[derive(Debug, Default)]
 pub struct FirstBlockSearch {
     /// Median times by height.
@@ -26,8 +26,8 @@ impl FirstBlockSearch {
     /// The first block that has to be scanned for payments since this time (Unix seconds): no block before it was mined
     /// later. It may be some hours older than the time. The tip, if all blocks are older.
     ///
-    /// The times of blocks do not increase from block to block, but the median of 11 does (BIP113), and can be bisected:
-    /// some 20 requests of two calls each on mainnet, and about half of that after a few searches.
+    /// The times of blocks do not increase from block to block, but the median of 11 does (BIP113), and can be
+    /// bisected: some 20 requests of two calls each on mainnet, and about half of that after a few searches.
     ///
     /// Why no payment is missed: let M be the first block with a median time of at least `since` less two hours. The
     /// block before M has an older one, so at least 6 of the 11 blocks up to that have an older time, and the last of

@@ -284,8 +284,8 @@ pub trait ChainSource: Send + Sync + 'static {
     async fn transactions(&self, wanted: &[Txid], known: Vec<Transaction>) -> Result<Vec<MempoolTx>, SourceError>;
     /// For each outpoint, the mempool transaction that spends it (`gettxspendingprevout`).
     async fn spenders(&self, outpoints: &[OutPoint]) -> Result<Vec<Option<Txid>>, SourceError>;
-    /// Finds a confirmed transaction: in this block or, without one, where the source can find it. A node finds one with
-    /// an unspent output among its first [`OUTPUTS_TRIED`], and any with `txindex=1`.
+    /// Finds a confirmed transaction: in this block or, without one, where the source can find it. A node finds one
+    /// with an unspent output among its first [`OUTPUTS_TRIED`], and any with `txindex=1`.
     async fn confirmed(&self, txid: Txid, block: Option<BlockHash>) -> Result<Option<ConfirmedTx>, SourceError> {
         let Some(hash) = block else { return Ok(None) };
         let (block, info, tip) = (self.block(hash).await?, self.block_info(hash).await?, self.tip().await?);

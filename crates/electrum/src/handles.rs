@@ -6,7 +6,7 @@ use sdk_relay_chain::ChainSource;
 use sdk_relay_detect::Detection;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
-use sdk_relay_service::{FeeSource, KeyWork, Settings};
+use sdk_relay_service::{FeeSource, FirstBlocks, KeyWork, Settings};
 use sdk_relay_telemetry::Traffic;
 use sdk_relay_transport::{AnswerBudget, InputBudget};
 use tokio::sync::watch;
@@ -25,6 +25,8 @@ pub struct Parts {
     pub chain: Arc<dyn ChainSource>,
     /// Fee rates, shared with the HTTP API.
     pub fees: Arc<FeeSource>,
+    /// Finds the blocks at which histories since a time begin, shared with the other APIs.
+    pub first_blocks: Arc<FirstBlocks>,
     /// Fan-out of events, for the tip.
     pub hub: Arc<Hub>,
     /// Detection, which runs the watches.
@@ -47,6 +49,7 @@ pub struct Parts {
 
 /// The handles that a connection needs.
 pub struct Handles {
+    pub(crate) first_blocks: Arc<FirstBlocks>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) detection: Detection,
@@ -70,6 +73,7 @@ impl Handles {
             settings,
             chain,
             fees,
+            first_blocks,
             hub,
             detection,
             index,
@@ -84,6 +88,7 @@ impl Handles {
         let followed = Arc::clone(&hub);
         let follow = async move { tip::follow(&followed, &*chain, timeouts.node, sender).await };
         let handles = Self {
+            first_blocks,
             settings,
             hub,
             detection,

@@ -58,11 +58,6 @@ impl Node {
         }
     }
 
-    /// For requests within [`Self::within`].
-    pub(crate) fn chain(&self) -> &dyn ChainSource {
-        &*self.chain
-    }
-
     /// Requests to the node for a client of this address: in its turn, and in time.
     pub(crate) async fn within<T>(
         &self,

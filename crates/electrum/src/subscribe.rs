@@ -8,11 +8,11 @@ use bitcoin::secp256k1::PublicKey;
 use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::keys::CHANGE_LABEL;
 use sdk_relay_bip352::{Network, Prepared, Receiver, ScanKey, Scanner, wipe_stack_below};
-use sdk_relay_chain::first_block_since;
 use sdk_relay_config::Network as Chain;
 use sdk_relay_detect::{HistoryPlan, Mailbox, Registered, WatchOrder};
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::MissingReason;
+use sdk_relay_service::FirstBlockError;
 
 use crate::error::RpcError;
 use crate::handles::Handles;
@@ -112,7 +112,7 @@ pub(crate) async fn subscribe(
         return Err(RpcError::refused(message));
     }
     let Order { keys, start, labels } = order;
-    let heights = resolve(handles, mailbox, start).await?;
+    let heights = resolve(handles, start).await?;
     let network = handles.settings.now().network;
     let scanner = handles.detection.scanner().clone();
     let known = extents.clone();
@@ -228,7 +228,7 @@ impl Extent {
 }
 
 /// The blocks of the history.
-async fn resolve(handles: &Handles, mailbox: &Mailbox, start: Start) -> Result<Heights, RpcError> {
+async fn resolve(handles: &Handles, start: Start) -> Result<Heights, RpcError> {
     match start {
         Start::Height { from, to } => {
             let tip = handles.hub.tip().unwrap_or(0);
@@ -239,10 +239,13 @@ async fn resolve(handles: &Handles, mailbox: &Mailbox, start: Start) -> Result<H
             Ok(Heights { from, to })
         }
         Start::Time(since) => {
-            let node = &handles.node;
-            let first = node.within(mailbox.address(), first_block_since(node.chain(), since));
+            let first = handles.first_blocks.since(since).await.map_err(|error| match error {
+                FirstBlockError::Future { .. } => RpcError::parameter(format!("start: {error}")),
+                FirstBlockError::Source(error) => RpcError::from(error),
+                FirstBlockError::TooLong => RpcError::unavailable(error),
+            })?;
             Ok(Heights {
-                from: first.await?.height,
+                from: first.height,
                 to: None,
             })
         }

@@ -40,6 +40,7 @@ secret! {
 }
 
 secret! {
-    /// A silent-payment descriptor with a private key (BIP392). It is wiped when dropped, and `Debug` does not print it.
+    /// A silent-payment descriptor with a private key (BIP392). It is wiped when dropped, and `Debug` does not print
+    /// it.
     SecretDescriptor
 }

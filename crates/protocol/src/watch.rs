@@ -28,8 +28,8 @@ pub struct Watch {
     /// First block of the history to scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_height: Option<u32>,
-    /// Time since which the history is to be scanned, instead of `from_height`: the relay begins at the first block that
-    /// can be of that time.
+    /// Time since which the history is to be scanned, instead of `from_height`: the relay begins at the first block
+    /// that can be of that time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_time: Option<Since>,
     /// Last block of the history; the default is the tip. Later payments are sent live in either case.
@@ -52,8 +52,8 @@ pub struct WatchResponse {
     /// State of the requested history. Relays of older versions omit it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryState>,
-    /// First block of the requested history: `from_height`, or the block that the relay found for `from_time` or for the
-    /// birthday of the descriptor. `null` without any of them.
+    /// First block of the requested history: `from_height`, or the block that the relay found for `from_time` or for
+    /// the birthday of the descriptor. `null` without any of them.
     #[serde(default)]
     #[schema(required)]
     pub from_height: Option<u32>,

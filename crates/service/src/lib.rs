@@ -3,9 +3,10 @@
 //! An edge passes parsed requests and encodes the returned values. Each handle is narrow, and an edge takes those that
 //! it needs: [`Status`] creates the reports and gives the readiness, [`Settings`] are the configuration and its
 //! changes, [`Restart`] requests a restart, [`DevTools`](dev::DevTools) mine and pay, [`KeyWork`] limits computations
-//! with keys, [`FeeSource`] asks the node for fee rates once for all clients, [`FirstBlocks`] for the blocks of times. The common checks are here too: tokens
-//! ([`may_read`], [`has_bearer_token`]) and the host of a request ([`RequestHost`]). [`preflight`] checks a
-//! configuration against this machine. Edges do not depend on each other, and this crate does not depend on edges.
+//! with keys, [`FeeSource`] asks the node for fee rates once for all clients, [`FirstBlocks`] for the blocks of times.
+//! The common checks are here too: tokens ([`may_read`], [`has_bearer_token`]) and the host of a request
+//! ([`RequestHost`]). [`preflight`] checks a configuration against this machine. Edges do not depend on each other, and
+//! this crate does not depend on edges.
 
 mod auth;
 pub mod data_files;

@@ -121,6 +121,7 @@ impl Service {
             return;
         }
         let (handles, follow) = sdk_relay_electrum::Handles::new(sdk_relay_electrum::Parts {
+            first_blocks: Arc::clone(&self.first_blocks),
             settings: Arc::clone(&self.settings),
             chain: Arc::clone(&self.parts.chain),
             fees: Arc::clone(&shared.fees),
