@@ -223,7 +223,7 @@ impl ChainSource for NodeSource {
         match self.rpc.call("sendrawtransaction", json!([serialize_hex(tx)])).await {
             Ok(txid) => Ok(txid),
             Err(error) => Err(match error.server() {
-                Some(server) if refuses_transaction(server.code) => BroadcastError::Rejected(server.message.clone()),
+                Some(server) if server.refuses_transaction() => BroadcastError::Rejected(server.message.clone()),
                 _ => BroadcastError::Source(error.into()),
             }),
         }
@@ -304,12 +304,4 @@ impl ChainSource for NodeSource {
         let polling = Some(EventSource::Polling);
         self.zmq.as_ref().map_or(polling, zmq::Publisher::event_source)
     }
-}
-
-/// Whether an error of `sendrawtransaction` concerns the transaction, not the node.
-fn refuses_transaction(code: i64) -> bool {
-    matches!(
-        code,
-        code::VERIFY | code::VERIFY_REJECTED | code::VERIFY_ALREADY_IN_UTXO_SET | code::DESERIALIZATION
-    )
 }

@@ -7,7 +7,6 @@ use bitcoin::{Transaction, Txid};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::refuses_transaction;
 use crate::rpc::RpcClient;
 use crate::source::{AcceptedPackage, PackageError};
 
@@ -36,7 +35,7 @@ pub(super) async fn submit(rpc: &RpcClient, package: &[Transaction]) -> Result<A
         .call("submitpackage", json!([hex]))
         .await
         .map_err(|error| match error.server() {
-            Some(server) if refuses_transaction(server.code) => PackageError::Rejected {
+            Some(server) if server.refuses_transaction() => PackageError::Rejected {
                 reason: server.message.clone(),
                 transactions: Vec::new(),
                 accepted: Vec::new(),

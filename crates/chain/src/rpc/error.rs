@@ -46,6 +46,16 @@ pub struct ServerError {
     pub message: String,
 }
 
+impl ServerError {
+    /// Whether an error of `sendrawtransaction` or `submitpackage` concerns the transactions, not the node.
+    pub(crate) fn refuses_transaction(&self) -> bool {
+        matches!(
+            self.code,
+            code::VERIFY | code::VERIFY_REJECTED | code::VERIFY_ALREADY_IN_UTXO_SET | code::DESERIALIZATION
+        )
+    }
+}
+
 /// Why a call failed. No variant holds a secret.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RpcError {
