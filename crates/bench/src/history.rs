@@ -8,11 +8,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use bitcoin::hashes::{Hash, sha256};
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey, rand};
-use bitcoin::{Amount, BlockHash, Txid};
+use bitcoin::{Amount, BlockHash, OutPoint, Txid};
 use sdk_relay_bip352::{Fast, Prepared, Receiver, ScanKey, Scanner};
 use sdk_relay_index::{Pool, scan};
 use sdk_relay_store::TweakIndex;
-use sdk_relay_store::index::{IndexedBlock, IndexedTx, OutputPlace};
+use sdk_relay_store::index::{IndexedBlock, IndexedTx, OutputPlace, SpentOutput};
 use serde_json::json;
 
 use crate::report::{Report, Table};
@@ -39,13 +39,16 @@ pub(crate) struct Arguments {
     /// Threads; 0: all processors but one.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Each row spends an output of the 90 blocks below: also measure how long it takes to find what spends a payment
+    #[arg(long)]
+    spends: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let dir = tempfile::tempdir()?;
     let index = Arc::new(TweakIndex::open(dir.path(), "regtest", 0)?);
     let blocks = arguments.rows / ROWS_PER_BLOCK;
-    fill(&index, blocks)?;
+    fill(&index, blocks, arguments.spends)?;
     let processors = std::thread::available_parallelism()?.get();
     let threads = if arguments.threads > 0 {
         arguments.threads
@@ -93,9 +96,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
         .row("rows/s and thread", &[per_s / threads as f64], 0)
         .row("share reading %", &[reading / seconds * 100.0], 1)
         .row("found by chance", &[found as f64], 0);
+    let mut tables = vec![table];
+    if arguments.spends {
+        tables.push(look_up(&index, blocks)?);
+    }
     Ok(Report {
         title: format!("History over {rows} synthetic rows with one taproot output each"),
-        tables: vec![table],
+        tables,
         json: json!({"rows": rows, "threads": threads, "wallets": arguments.wallets, "seconds": seconds, "rows_per_s": per_s}),
     })
 }
@@ -106,8 +113,53 @@ fn receiver() -> Result<Receiver> {
     Ok(Receiver::new(ScanKey::from(secret()), spend, [])?)
 }
 
+/// Payments that are looked up.
+const LOOKED_UP: u32 = 500;
+/// Blocks in which the outputs of a block are spent: the index refers to them by position.
+const SPENT_WITHIN: u32 = 90;
+
+/// Time to find what spends outputs of the index: one at a time, and those of one block together.
+fn look_up(index: &TweakIndex, blocks: u32) -> Result<Table> {
+    let last = blocks.saturating_sub(SPENT_WITHIN + 1).max(1);
+    let mut times = Vec::new();
+    for n in 0..LOOKED_UP {
+        let (height, row) = (n.wrapping_mul(2_654_435_761) % last, n * 37 % ROWS_PER_BLOCK);
+        let at = Instant::now();
+        let found = index.spenders(&[(height, outpoint(height, row))])?;
+        times.push(at.elapsed().as_secs_f64() * 1e3);
+        let expected = height + spent_after(row);
+        ensure!(
+            found.first().is_some_and(|s| s.is_some_and(|s| s.height == expected)),
+            "the output {height}:{row} is spent at {expected}, not {found:?}"
+        );
+    }
+    times.sort_by(f64::total_cmp);
+    let outputs: Vec<_> = (0..LOOKED_UP).map(|row| (last / 2, outpoint(last / 2, row))).collect();
+    let at = Instant::now();
+    ensure!(index.spenders(&outputs)?.iter().all(Option::is_some), "all are spent");
+    let together = at.elapsed().as_secs_f64() * 1e3;
+    let at = |share: f64| times[(share * (times.len() - 1) as f64) as usize];
+    Ok(Table::new(["what spends a payment", "ms"])
+        .row("one output, median", &[at(0.5)], 2)
+        .row("one output, 95 %", &[at(0.95)], 2)
+        .row("one output, longest", &[at(1.0)], 2)
+        .row(&format!("{LOOKED_UP} outputs of one block together"), &[together], 2))
+}
+
+fn spent_after(row: u32) -> u32 {
+    1 + row % SPENT_WITHIN
+}
+
+fn outpoint(height: u32, row: u32) -> OutPoint {
+    OutPoint::new(Txid::hash(&seed(height, row)), row % 3)
+}
+
+fn seed(height: u32, row: u32) -> Vec<u8> {
+    [height.to_le_bytes(), row.to_le_bytes()].concat()
+}
+
 /// Rows with valid tweaks and random keys.
-fn fill(index: &TweakIndex, blocks: u32) -> Result<()> {
+fn fill(index: &TweakIndex, blocks: u32, spends: bool) -> Result<()> {
     let secp = Secp256k1::new();
     let step = SecretKey::new(&mut rand::thread_rng()).public_key(&secp);
     let mut tweak: PublicKey = SecretKey::new(&mut rand::thread_rng()).public_key(&secp);
@@ -118,7 +170,8 @@ fn fill(index: &TweakIndex, blocks: u32) -> Result<()> {
         let hash = BlockHash::hash(&height.to_le_bytes());
         let transactions = (0..ROWS_PER_BLOCK).map(|n| {
             tweak = tweak.combine(&step)?;
-            let seed = [height.to_le_bytes(), n.to_le_bytes()].concat();
+            let seed = seed(height, n);
+            let own = usize::try_from(n)?;
             Ok(IndexedTx {
                 txid: Txid::hash(&seed),
                 tweak: tweak.serialize(),
@@ -129,7 +182,7 @@ fn fill(index: &TweakIndex, blocks: u32) -> Result<()> {
                 }],
                 fee: Some(1_000),
                 size: 250,
-                spends: 0..0,
+                spends: if spends { own..own + 1 } else { 0..0 },
             })
         });
         batch.push(IndexedBlock {
@@ -137,7 +190,7 @@ fn fill(index: &TweakIndex, blocks: u32) -> Result<()> {
             hash,
             time: height,
             transactions: transactions.collect::<Result<_>>()?,
-            spent: Vec::new(),
+            spent: if spends { spent_in(height) } else { Vec::new() },
         });
         previous = hash;
         if (height + 1) % BLOCKS_PER_COMMIT == 0 || height + 1 == blocks {
@@ -147,4 +200,16 @@ fn fill(index: &TweakIndex, blocks: u32) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the rows of a block spend: outputs of no block of the index where that does not go back so far.
+fn spent_in(height: u32) -> Vec<SpentOutput> {
+    let spent = (0..ROWS_PER_BLOCK).map(|row| {
+        let of = height.checked_sub(spent_after(row)).unwrap_or(u32::MAX - height);
+        SpentOutput {
+            outpoint: outpoint(of, row),
+            key_prefix: [0; 8],
+        }
+    });
+    spent.collect()
 }

@@ -8,7 +8,7 @@ use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::{All, PublicKey, Scalar, Secp256k1, SecretKey, rand};
 use bitcoin::{Amount, Txid};
 use sdk_relay_bip352::fast::Step;
-use sdk_relay_bip352::{EligibleTx, Engine, Fast, Prepared, Receiver, ScanKey, TaprootOutput};
+use sdk_relay_bip352::{EligibleTx, Engine, Fast, Prepared, Receiver, ScanKey, StoredRow, TaprootOutput};
 use serde_json::{Value, json};
 
 use crate::processor;
@@ -44,11 +44,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let table = Table::new(["nanoseconds a row", "engine", "libsecp256k1", "ratio"])
         .row("one wallet, many rows", &one.figures(), 1)
         .row("1,000 wallets, one block", &many.figures(), 1);
+    let root = Table::new([
+        "rows of the index, whose points are compressed",
+        "one wallet",
+        "1,000 wallets",
+    ])
+    .row("nanoseconds a row", &[one.stored_ns, many.stored_ns], 1)
+    .row("share of decompression %", &[one.root_share(), many.root_share()], 1);
     let mut steps = Table::new(["share of each step, %", "one wallet", "1,000 wallets"]);
     for (n, step) in Step::ALL.into_iter().enumerate() {
         steps = steps.row(step.name(), &[one.shares[n], many.shares[n]], 1);
     }
-    let mut tables = vec![table, steps];
+    let mut tables = vec![table, root, steps];
     // The counted multiplications do not include those for labels.
     if arguments.labels == 0 {
         let bare = bare_multiplication(&engine)?;
@@ -110,6 +117,8 @@ struct Case {
 struct Measured {
     rows: usize,
     ns: f64,
+    /// With compressed points.
+    stored_ns: f64,
     baseline_ns: f64,
     shares: Vec<f64>,
 }
@@ -149,7 +158,15 @@ impl Case {
         let receivers: Vec<&Prepared> = self.receivers.iter().collect();
         let rows: Vec<&EligibleTx> = self.rows.iter().collect();
         let pairs = receivers.len() * rows.len();
-        let (mut times, mut baseline) = (Vec::new(), Vec::new());
+        let packed: Vec<([u8; 33], Vec<[u8; 32]>)> = rows
+            .iter()
+            .map(|row| (row.tweak.serialize(), row.outputs.iter().map(|o| o.key).collect()))
+            .collect();
+        let packed: Vec<StoredRow<'_>> = packed
+            .iter()
+            .map(|(tweak, outputs)| StoredRow { tweak, outputs })
+            .collect();
+        let (mut times, mut stored, mut baseline) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
             let start = processor::time();
             ensure!(
@@ -157,6 +174,12 @@ impl Case {
                 "random rows hold a payment"
             );
             let time = processor::time() - start;
+            let start = processor::time();
+            ensure!(
+                black_box(engine.scan_stored(&receivers, &packed)?).is_empty(),
+                "random rows hold a payment"
+            );
+            let stored_time = processor::time() - start;
             let start = processor::time();
             let first = round * BASELINE_ROWS;
             let found = (first..first + BASELINE_ROWS).filter(|i| {
@@ -167,6 +190,7 @@ impl Case {
             // The first round fills caches and tables.
             if round > 0 {
                 times.push(nanoseconds(time, pairs));
+                stored.push(nanoseconds(stored_time, pairs));
                 baseline.push(nanoseconds(processor::time() - start, BASELINE_ROWS));
             }
         }
@@ -181,6 +205,7 @@ impl Case {
         Ok(Measured {
             rows: pairs,
             ns: median(times)?,
+            stored_ns: median(stored)?,
             baseline_ns: median(baseline)?,
             shares: steps.iter().map(|time| 100.0 * time / total).collect(),
         })
@@ -221,6 +246,10 @@ pub(crate) fn median(mut values: Vec<f64>) -> Result<f64> {
 }
 
 impl Measured {
+    fn root_share(&self) -> f64 {
+        100.0 * (self.stored_ns - self.ns) / self.stored_ns
+    }
+
     fn ratio(&self) -> f64 {
         self.baseline_ns / self.ns
     }
@@ -237,6 +266,7 @@ impl Measured {
             figures.insert("rows".into(), self.rows.into());
         }
         figures.insert("ns_per_row".into(), tenth(self.ns).into());
+        figures.insert("stored_ns_per_row".into(), tenth(self.stored_ns).into());
         figures.insert("libsecp256k1_ns_per_row".into(), tenth(self.baseline_ns).into());
         figures.insert("ratio".into(), ((self.ratio() * 100.0).round() / 100.0).into());
         Value::Object(figures)

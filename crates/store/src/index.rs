@@ -37,6 +37,7 @@ mod read;
 mod rebuild;
 mod recent;
 mod spend;
+mod spender;
 mod write;
 
 use std::path::PathBuf;
@@ -51,6 +52,7 @@ pub use damage::Damage;
 pub use error::IndexError;
 pub use read::IndexTip;
 pub use rebuild::{DATABASE, Rebuild};
+pub use spender::Spender;
 
 /// Number of heights in one segment. On mainnet a segment grows to half a gigabyte: few files, none too large to copy.
 pub const BLOCKS_PER_SEGMENT: u32 = 4096;

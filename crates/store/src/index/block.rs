@@ -80,6 +80,53 @@ pub(super) struct Stored {
     pub(super) spends: Vec<Spend>,
 }
 
+/// The spent outputs of an encoded block, and which eligible transactions spend them.
+#[derive(Debug)]
+pub(super) struct BlockSpends {
+    pub(super) time: u32,
+    /// Taproot outputs of its eligible transactions.
+    pub(super) outputs: usize,
+    /// The spends of each eligible transaction that has some, in order, and its txid.
+    pub(super) eligible: Vec<(Range<usize>, [u8; 32])>,
+    pub(super) spends: Vec<Spend>,
+}
+
+impl BlockSpends {
+    /// `None` if the bytes are not an encoded block. Allocates for the spends only.
+    pub(super) fn from_bytes(height: u32, bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let time = u32::from_le_bytes(take(&mut rest)?);
+        let mut count = || usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok();
+        let (txs, outputs, spends) = (count()?, count()?, count()?);
+        column::<33>(&mut rest, txs)?;
+        column::<32>(&mut rest, outputs)?;
+        let txids = column::<32>(&mut rest, txs)?;
+        let (mut eligible, mut seen) = (Vec::new(), 0usize);
+        for txid in txids {
+            let places = get(&mut rest)?;
+            // Fee and size.
+            get(&mut rest)?;
+            get(&mut rest)?;
+            let first = seen.checked_add(usize::try_from(get(&mut rest)?).ok()?)?;
+            seen = first.checked_add(usize::try_from(get(&mut rest)?).ok()?)?;
+            if seen > first {
+                eligible.push((first..seen, *txid));
+            }
+            for _ in 0..places {
+                get(&mut rest)?;
+                get(&mut rest)?;
+            }
+        }
+        let spends = (0..spends).map(|_| Spend::take(height, &mut rest));
+        Some(Self {
+            time,
+            outputs,
+            eligible,
+            spends: spends.collect::<Option<_>>()?,
+        })
+    }
+}
+
 impl IndexedBlock {
     /// The index entry of a block. `prevouts` has one entry for each transaction, one prevout for each of its inputs;
     /// that of the coinbase is empty. `tweak`, called in block order, returns the tweak of each eligible transaction,

@@ -233,7 +233,7 @@ impl TweakIndex {
         Ok(bytes.and_then(|bytes| IndexedBlock::from_bytes(height, record.hash, &bytes)))
     }
 
-    fn read_bytes(&self, height: u32, record: Record) -> Result<Option<Vec<u8>>, IndexError> {
+    pub(super) fn read_bytes(&self, height: u32, record: Record) -> Result<Option<Vec<u8>>, IndexError> {
         let path = self.segment(height / BLOCKS_PER_SEGMENT);
         let read = Open::reading().open(&path).and_then(|file| {
             // Allocate at most the size of the file, whatever length the record states.

@@ -10,8 +10,8 @@ use bitcoin::{OutPoint, Txid};
 use super::SpentOutput;
 use super::bytes::{get, put, take};
 
-/// Position of an output in the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Position of an output in the index. The order is that of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     /// Height of its block.
     pub(super) height: u32,

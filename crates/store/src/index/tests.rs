@@ -97,6 +97,24 @@ fn assert_holds(index: &TweakIndex, dir: &tempfile::TempDir, chain: &[IndexedBlo
         bytes += u64::from(index.record(block.height).unwrap().unwrap().length);
     }
     assert_eq!(segment_bytes(dir), bytes);
+    let made: Vec<_> = chain
+        .iter()
+        .flat_map(|b| outputs(b).map(|o| (b.height, o.outpoint)))
+        .collect();
+    let spender = |(_, outpoint): &(u32, OutPoint)| {
+        chain.iter().find_map(|b| {
+            let position = b.spent.iter().position(|s| s.outpoint == *outpoint)?;
+            let by = b.transactions.iter().find(|tx| tx.spends.contains(&position));
+            Some(Spender {
+                height: b.height,
+                hash: b.hash,
+                time: b.time,
+                txid: by.map(|tx| tx.txid),
+            })
+        })
+    };
+    let spenders: Vec<_> = made.iter().map(spender).collect();
+    assert_eq!(index.spenders(&made).unwrap(), spenders);
     let read = index.db.begin_read().unwrap();
     let marks = read.open_table(MARKS).unwrap();
     let marked: usize = marks
