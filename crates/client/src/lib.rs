@@ -35,8 +35,10 @@
 //!   app has named.
 //! - **Watches continue.** After a reconnect, a relay with an index reports the payments of the blocks in between as
 //!   `historical`. After a gap it also scans the 100 blocks before the disconnect again, as they may have been
-//!   replaced, and reports their payments once more. If the relay has no index, [`ClientEvent::WatchGap`] says that
-//!   they are missing.
+//!   replaced, and reports their payments once more. Spends are reported of the payments since the disconnect; of older
+//!   ones only if the app watches again with the `from_height` of its oldest unspent output. If the relay has no index,
+//!   [`ClientEvent::WatchGap`] says that they are missing.
+//! - **Newer relays.** A notification of a type that this version does not know is ignored.
 //! - **Whole blocks.** The relay sends the tweaks of a large block in parts. The client joins them into one
 //!   notification with the `event_id` of the last part. Only if the app resumes inside a block, or after a gap, can the
 //!   first parts be missing: `part` is then not 1.
@@ -85,7 +87,7 @@ pub use link::{Link, Proof};
 pub use raw::{Frame, RawClient};
 pub use sdk_relay_protocol as protocol;
 pub use sdk_relay_protocol::{
-    Event, HandshakeResponse, HistoryState, MissingBlocks, MissingReason, Notification, Payment, Resume, SyncPayload,
-    SyncType, Topic, Watch,
+    Event, HandshakeResponse, HistoryState, MissingBlocks, MissingReason, Notification, Payment, PaymentSpent, Resume,
+    SyncPayload, SyncType, Topic, Watch,
 };
 pub use tls::{Trust, can_be_trusted, speaks_no_tls, tls_error, tls_reason};

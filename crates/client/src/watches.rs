@@ -1,7 +1,7 @@
 //! The watches of the app, with ids that survive a reconnect.
 
 use sdk_relay_backfill::{Heights, ResumePoint};
-use sdk_relay_protocol::{Event, Notification, Resume, Watch, WatchProgress};
+use sdk_relay_protocol::{Notification, Resume, Watch, WatchProgress};
 
 use crate::defaults::REORGANISATION;
 
@@ -150,14 +150,11 @@ impl Watches {
         Some(&entry.id)
     }
 
-    /// Replaces the relay's watch id in a payment by that of the app.
+    /// Replaces the relay's watch id in a payment or a spend by that of the app.
     pub(crate) fn translate(&self, notification: &mut Notification) {
-        let (Event::PaymentDetected(payment) | Event::PaymentReverted(payment)) = &mut notification.event else {
-            return;
-        };
-        let id = payment.watch_id.as_deref().and_then(|relay_id| self.id(relay_id));
-        if let Some(id) = id {
-            payment.watch_id = Some(id.to_owned());
+        let id = notification.event.watch_id().and_then(|relay_id| self.id(relay_id));
+        if let Some(id) = id.map(ToOwned::to_owned) {
+            notification.event.set_watch_id(id);
         }
     }
 }
@@ -224,6 +221,37 @@ mod tests {
         watches.remove("w2");
         assert_eq!(watches.add(watch("c"), "w1", None, None), "w1#2");
         assert_eq!(watches.id("w1"), Some("w1#2"));
+    }
+
+    #[test]
+    fn payments_and_spends_have_the_id_of_the_app() {
+        let mut watches = Watches::default();
+        watches.add(watch("a"), "w1", None, None);
+        watches.registrations(None, Resume::Complete);
+        watches.registered("w1", "r1");
+        let payment = serde_json::json!({
+            "txid": "aa", "block_height": null, "block_hash": null, "amount": "1", "address": "sprt1q", "confirmations": 0,
+            "timestamp": 1, "fee": null, "size": 1, "vout": 0, "tweak": null, "label": null, "watch_id": "r1",
+            "amount_sats": 100_000_000, "fee_sats": null,
+        });
+        let spent = serde_json::json!({
+            "txid": "aa", "vout": 0, "amount": "1", "amount_sats": 100_000_000, "address": "sprt1q", "label": null,
+            "spent_by": "bb", "vin": 0, "block_height": null, "block_hash": null, "confirmations": 0, "timestamp": 1,
+            "watch_id": "r1",
+        });
+        for (kind, data) in [
+            ("payment_detected", &payment),
+            ("payment_reverted", &payment),
+            ("payment_confirmed", &payment),
+            ("payment_spent", &spent),
+            ("payment_spent_reverted", &spent),
+        ] {
+            let message =
+                serde_json::json!({"notification_type": kind, "data": data, "timestamp": 1, "event_id": null});
+            let mut notification: Notification = serde_json::from_value(message).unwrap();
+            watches.translate(&mut notification);
+            assert_eq!(notification.event.watch_id(), Some("w1"), "{kind}");
+        }
     }
 
     #[test]

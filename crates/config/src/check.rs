@@ -68,6 +68,7 @@ impl Config {
             metrics_interval: values.get(&key::METRICS_INTERVAL)?,
             mesh: MeshConfig::check(values)?,
             wallet: WalletConfig::check(values, network)?,
+            confirm_at: values.get(&key::CONFIRM_AT)?,
             retention: RetentionConfig {
                 events: values.get(&key::RETENTION_EVENTS)?,
                 bytes: values.get(&key::RETENTION_MEGABYTES)?,

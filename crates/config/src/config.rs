@@ -59,6 +59,8 @@ pub struct Config {
     pub mesh: MeshConfig,
     /// The relay's own wallet.
     pub wallet: WalletConfig,
+    /// Depths of `payment_confirmed` for the relay's own wallets, in increasing order.
+    pub confirm_at: Vec<u32>,
     /// Bounds of the event log.
     pub retention: RetentionConfig,
     /// Largest number of WebSocket connections.

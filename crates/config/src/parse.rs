@@ -14,7 +14,7 @@ impl Setting {
             Kind::Bool { .. } => text.parse().map(Value::Bool).map_err(|_| Wrong::unexpected()),
             Kind::Whole { .. } => text.parse().map(Value::Whole).map_err(|_| Wrong::unexpected()),
             Kind::Choice { .. } | Kind::Text { .. } => Ok(Value::text(text)),
-            Kind::List { .. } => {
+            Kind::List { .. } | Kind::Numbers { .. } => {
                 let entries = text.split(',').map(str::trim).filter(|t| !t.is_empty());
                 Ok(Value::List(entries.map(str::to_owned).collect()))
             }
@@ -31,6 +31,10 @@ impl Setting {
             Kind::List { .. } => item
                 .as_array()
                 .and_then(|list| list.iter().map(|v| v.as_str().map(str::to_owned)).collect())
+                .map(Value::List),
+            Kind::Numbers { .. } => item
+                .as_array()
+                .and_then(|list| list.iter().map(|v| v.as_integer().map(|n| n.to_string())).collect())
                 .map(Value::List),
         };
         value.ok_or_else(|| self.wrong_kind(&wrong_toml(item)))
@@ -49,6 +53,14 @@ impl Setting {
                 .as_array()
                 .and_then(|list| list.iter().map(|v| v.as_str().map(str::to_owned)).collect())
                 .map(Value::List),
+            Kind::Numbers { .. } => {
+                let text = |json: &Json| match json {
+                    Json::Number(number) => whole(number).map(|n| n.to_string()),
+                    _ => None,
+                };
+                let texts = json.as_array().and_then(|list| list.iter().map(text).collect());
+                texts.map(Value::List)
+            }
         };
         value.ok_or_else(|| self.wrong_kind(wrong_json(json)))
     }
@@ -66,7 +78,9 @@ impl Setting {
             }
             Kind::Text { .. } => Wrong::because(format!("{expected}, as a string in quotation marks, not {found}")),
             Kind::List { .. } => Wrong::because(format!("{expected}, as strings in quotation marks, not {found}")),
-            Kind::Bool { .. } | Kind::Whole { .. } => Wrong::because(format!("{expected}, not {found}")),
+            Kind::Bool { .. } | Kind::Whole { .. } | Kind::Numbers { .. } => {
+                Wrong::because(format!("{expected}, not {found}"))
+            }
         }
     }
 }

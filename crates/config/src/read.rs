@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sdk_relay_bip352::{Engine, Fast};
+use sdk_relay_protocol::are_depths;
 
 pub(crate) use electrum::electrum_backend;
 pub(crate) use http::{hosts, origins, proxies};
@@ -62,6 +63,13 @@ pub(crate) fn memory(value: &Value) -> Result<usize, Wrong> {
 pub(crate) fn per_second(value: &Value) -> Result<NonZeroU32, Wrong> {
     let rate = u32::try_from(value.as_whole()).ok();
     rate.and_then(NonZeroU32::new).ok_or(Wrong::unexpected())
+}
+
+/// Depths of `confirm_at`.
+pub(crate) fn depths(value: &Value) -> Result<Vec<u32>, Wrong> {
+    let depths = value.as_list().iter().map(|text| text.parse().ok());
+    let depths: Option<Vec<u32>> = depths.collect();
+    depths.filter(|depths| are_depths(depths)).ok_or(Wrong::unexpected())
 }
 
 pub(crate) fn height(value: &Value) -> Result<u32, Wrong> {

@@ -66,6 +66,11 @@ pub enum Kind {
         /// The expected texts: "DNS names".
         expects: &'static str,
     },
+    /// A list of whole numbers; empty by default. Its values are their texts.
+    Numbers {
+        /// The expected numbers: "heights".
+        expects: &'static str,
+    },
 }
 
 /// How `PUT /config` changes a setting.
@@ -238,7 +243,7 @@ impl Kind {
             Self::Whole { least, most, .. } => format!("a whole number from {least} to {most}"),
             Self::Choice { of, .. } => words(of),
             Self::Text { expects, .. } => (*expects).to_owned(),
-            Self::List { expects } => format!("a list of {expects}"),
+            Self::List { expects } | Self::Numbers { expects } => format!("a list of {expects}"),
         }
     }
 
@@ -248,7 +253,7 @@ impl Kind {
             Self::Bool { default } => Value::Bool(*default),
             Self::Whole { default, .. } => Value::Whole(*default),
             Self::Choice { default, .. } | Self::Text { default, .. } => Value::text(default),
-            Self::List { .. } => Value::List(Vec::new()),
+            Self::List { .. } | Self::Numbers { .. } => Value::List(Vec::new()),
         }
     }
 
@@ -310,4 +315,13 @@ pub(crate) const fn text<T>(
 /// A list of texts.
 pub(crate) const fn list<T>(key: &'static str, expects: &'static str, read: fn(&Value) -> Result<T, Wrong>) -> Key<T> {
     Key::new(key, Kind::List { expects }, read)
+}
+
+/// A list of whole numbers.
+pub(crate) const fn numbers<T>(
+    key: &'static str,
+    expects: &'static str,
+    read: fn(&Value) -> Result<T, Wrong>,
+) -> Key<T> {
+    Key::new(key, Kind::Numbers { expects }, read)
 }

@@ -21,7 +21,7 @@ use crate::network::Network;
 use crate::read;
 use crate::secret::Secret;
 use crate::setting::Effect::{AtOnce, AtRestart};
-use crate::setting::{Key, Setting, choice, flag, list, text, whole};
+use crate::setting::{Key, Setting, choice, flag, list, numbers, text, whole};
 use crate::trusted_proxies::ForwardingHeader;
 
 /// `IP:PORT`.
@@ -251,6 +251,11 @@ settings! {
     /// Spend public key of a watch-only wallet, 33 bytes in hex.
     SPEND_KEY: Option<PublicKey> =
         text("wallet.spend_public_key", "", "a public key of 33 bytes in hex", read::spend_key);
+
+    /// Depths in the chain at which `payment_confirmed` is sent for payments to the relay's own wallets: at most 10,
+    /// from 1 to 2016, in increasing order, such as `[3, 6]`. `watch` has a list of its own.
+    CONFIRM_AT: Vec<u32> =
+        numbers("wallet.confirm_at", "at most 10 depths from 1 to 2016, in increasing order", read::depths);
 
     /// Events that the log keeps. The oldest are removed when this limit or the next one is exceeded.
     RETENTION_EVENTS: u64 = whole("retention.events", 100_000, 1, u64::MAX, read::number).unit("events");

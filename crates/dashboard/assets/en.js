@@ -84,6 +84,9 @@ export default {
   event: {
     payment_detected: "payment",
     payment_reverted: "payment reverted",
+    payment_confirmed: "payment confirmed",
+    payment_spent: "payment spent",
+    payment_spent_reverted: "spend reverted",
     block_mined: "block",
     block_disconnected: "block disconnected",
     tweaks: "tweaks",

@@ -84,6 +84,9 @@ export default {
   event: {
     payment_detected: "paiement",
     payment_reverted: "paiement annulé",
+    payment_confirmed: "paiement confirmé",
+    payment_spent: "paiement dépensé",
+    payment_spent_reverted: "dépense annulée",
     block_mined: "bloc",
     block_disconnected: "bloc déconnecté",
     tweaks: "tweaks",

@@ -48,6 +48,8 @@ pub struct WatchOrder {
     pub mailbox: Mailbox,
     /// The blocks of the history to scan.
     pub history: Option<Heights>,
+    /// Depths of `payment_confirmed`, in increasing order.
+    pub confirm_at: Vec<u32>,
 }
 
 /// A registered watch.
@@ -204,6 +206,7 @@ mod tests {
             addresses: HashMap::new(),
             mailbox: Arc::<Mailboxes>::default().mailbox(IpAddr::from([127, 0, 0, 1])).0,
             history: None,
+            confirm_at: Vec::new(),
         }
     }
 

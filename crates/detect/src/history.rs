@@ -8,20 +8,22 @@
 //! The threads of the index do the work. Detection decides which of the payments are sent, and where a scan continues
 //! (`backfill`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bitcoin::OutPoint;
 use sdk_relay_bip352::{Prepared, Scanner};
-use sdk_relay_chain::joined;
-use sdk_relay_index::{Index, scan_within};
+use sdk_relay_chain::{ChainSource, joined};
+use sdk_relay_index::{Index, IndexStatus, NEARLY, scan_within};
 use sdk_relay_platform::blocking;
 use sdk_relay_scheduler::{Fair, Owner, PAIR, cost_of_row};
 use sdk_relay_store::index::IndexError;
 
 use super::commands::Detection;
-use super::history_scan::{Left, Scan};
+use super::history_scan::{Found, Left, Scan, ScannedRange};
+use super::history_spends::spenders;
 use super::scan_queue::ScanQueue;
 
 /// Pairs of row and receiver in one turn: a few hundredths of a second on one core. Between two turns the task notices
@@ -50,6 +52,8 @@ pub struct HistoryScanner {
     pub(super) scanner: Scanner,
     pub(super) orders: Arc<ScanQueue>,
     pub(super) detection: Detection,
+    /// The node, which has the transactions that the index omits; `None`: they are reported without their txid.
+    pub(super) chain: Option<Arc<dyn ChainSource>>,
     /// Whether the last read failed, which was logged.
     pub(super) reading_fails: bool,
 }
@@ -83,8 +87,10 @@ impl HistoryScanner {
 
     /// Scans one range. Returns `false` if there is nothing to scan at the moment.
     async fn turn(&mut self, turn: u64, turns: &mut Turns, scans: &mut Vec<Scan>) -> bool {
+        let is_current = is_current(&self.index.status.borrow());
         // A scan at a damaged block waits until the block is restored; the others continue.
-        let is_ready = |s: &Scan| s.mailbox.has_capacity() && self.index.can_read(s.next);
+        let is_ready =
+            |s: &Scan| s.mailbox.has_capacity() && s.next <= s.until_now(is_current) && self.index.can_read(s.next);
         let Some(owner) = turns.next(scans.iter().filter(|s| is_ready(s))) else {
             return false;
         };
@@ -103,12 +109,7 @@ impl HistoryScanner {
             Some(Ok(blocks)) => blocks,
             // The block is quarantined and logged now: continue with another scan.
             Some(Err(IndexError::Corrupt { .. })) => return true,
-            Some(Err(error)) => {
-                if !std::mem::replace(&mut self.reading_fails, true) {
-                    tracing::error!(%error, "cannot read the tweak index for histories; retrying");
-                }
-                return false;
-            }
+            Some(Err(error)) => return self.cannot_read(&error),
             None => return false,
         };
         if std::mem::replace(&mut self.reading_fails, false) {
@@ -128,7 +129,7 @@ impl HistoryScanner {
         let shares = |s: &Scan| s.mailbox.owner() == owner || co_scheduled.contains(&s.mailbox.owner());
         let mut in_range: Vec<&mut Scan> = scans
             .iter_mut()
-            .filter(|s| shares(s) && s.mailbox.has_capacity() && (from..=last).contains(&s.next))
+            .filter(|s| shares(s) && is_ready(s) && (from..=last).contains(&s.next))
             .collect();
         // The scans of the owner of the turn come first, the lowest of them before the others.
         in_range.sort_by_key(|s| (s.mailbox.owner() != owner, s.next));
@@ -163,6 +164,7 @@ impl HistoryScanner {
             scan.served = turn;
             let found = found.get(column).cloned().unwrap_or_default();
             let left = left.entry(scan.mailbox.owner()).or_insert_with(|| Left {
+                is_current,
                 payments: scan.mailbox.capacity(),
                 is_untouched: true,
             });
@@ -173,6 +175,9 @@ impl HistoryScanner {
                 going.push(scan);
             }
         }
+        if !self.look_up_spends(&mut scanned_ranges, &mut going, is_current).await {
+            return false;
+        }
         let next_scans = self.detection.report_scanned(scanned_ranges).await;
         let mut went_on = false;
         for (scan, next_scan) in going.into_iter().zip(next_scans) {
@@ -180,6 +185,57 @@ impl HistoryScanner {
         }
         scans.retain(|s| s.next <= s.until);
         went_on
+    }
+
+    /// Logs the first of several failures. Returns `false`: there is nothing to scan at the moment.
+    fn cannot_read(&mut self, error: &IndexError) -> bool {
+        if !std::mem::replace(&mut self.reading_fails, true) {
+            tracing::error!(%error, "cannot read the tweak index for histories; retrying");
+        }
+        false
+    }
+
+    /// Adds the spends of the payments that were found, each range by the scan at the same place; with the last block
+    /// of a history, those of earlier payments too. `false` if they cannot be looked up at the moment: the ranges must
+    /// be scanned again.
+    async fn look_up_spends(&mut self, ranges: &mut [ScannedRange], scans: &mut [&mut Scan], is_current: bool) -> bool {
+        let mut outputs = BTreeSet::new();
+        for (range, scan) in ranges.iter().zip(&*scans) {
+            outputs.extend(range.found.iter().flat_map(Found::outputs));
+            if range.through.height >= scan.until {
+                outputs.extend(scan.unspent.iter().copied());
+            }
+        }
+        if outputs.is_empty() {
+            return true;
+        }
+        let outputs: Vec<(u32, OutPoint)> = outputs.into_iter().collect();
+        let looked_up = match spenders(&self.index, self.chain.as_deref(), outputs).await {
+            Ok(Some(looked_up)) => looked_up,
+            // A reorganisation has changed the index meanwhile.
+            Ok(None) => return false,
+            Err(error) => return self.cannot_read(&error),
+        };
+        for (range, scan) in ranges.iter_mut().zip(scans) {
+            range.index_tip = Some(looked_up.tip);
+            if range.through.height >= scan.until {
+                let spent = scan.unspent.iter().map(|(_, outpoint)| *outpoint);
+                let later = spent.filter_map(|outpoint| Some((outpoint, *looked_up.spends.get(&outpoint)?)));
+                range.later = later.collect();
+            }
+            for found in &mut range.found {
+                if !is_current {
+                    let unspent = found.outputs().filter(|(_, o)| !looked_up.spends.contains_key(o));
+                    scan.unspent.extend(unspent);
+                }
+                let spends = found.outputs().filter_map(|(_, outpoint)| {
+                    let spend = looked_up.spends.get(&outpoint)?;
+                    Some((outpoint.vout, *spend))
+                });
+                found.spends = spends.collect();
+            }
+        }
+        true
     }
 
     /// Skips missing blocks: damaged ones, and those below the first of the index, which may have risen since the scan
@@ -202,6 +258,15 @@ impl HistoryScanner {
         }
         scans.retain(|s| s.next <= s.until);
     }
+}
+
+/// Whether detection has the spends of all blocks that the index does not have yet.
+fn is_current(index: &IndexStatus) -> bool {
+    let Some(target) = index.target else {
+        // The node has not answered yet: detection has no further block either.
+        return true;
+    };
+    index.tip.is_some_and(|tip| tip.height.saturating_add(NEARLY) >= target)
 }
 
 /// Selects the owner of the next turn.

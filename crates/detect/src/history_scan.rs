@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
+use bitcoin::{BlockHash, OutPoint, Txid};
 use sdk_relay_bip352::{Match, Prepared};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_index::{Paid, Scanned};
@@ -12,6 +12,7 @@ use sdk_relay_scheduler::{Facts, Row};
 use sdk_relay_store::index::IndexedBlock;
 
 use super::mailbox::Mailbox;
+use super::spend::Spend;
 
 /// A history to scan.
 #[derive(Debug)]
@@ -23,6 +24,9 @@ pub(super) struct Scan {
     pub(super) until: u32,
     /// The last turn in which it was served.
     pub(super) served: u64,
+    /// Outputs that were not spent in the blocks of an incomplete index, by the heights of their blocks: they are
+    /// looked up again with the last block of the history.
+    pub(super) unspent: Vec<(u32, OutPoint)>,
 }
 
 /// Where a scan continues.
@@ -43,6 +47,10 @@ pub(super) struct ScannedRange {
     pub(super) from: u32,
     pub(super) through: BlockRef,
     pub(super) found: Vec<Found>,
+    /// Spends of outputs that were reported before.
+    pub(super) later: Vec<(OutPoint, ChainSpend)>,
+    /// The tip of the index when the spends of `found` were looked up; `None` if nothing was found.
+    pub(super) index_tip: Option<BlockRef>,
     /// Why these blocks cannot be scanned; there are no payments then, and the hash of `through` is not meaningful.
     pub(super) missing: Option<MissingReason>,
 }
@@ -59,6 +67,39 @@ pub(super) struct Found {
     pub(super) time: u32,
     pub(super) row: Row,
     pub(super) matches: Vec<Match>,
+    /// The spends of the matched outputs in the blocks of the index, by the index of the output.
+    pub(super) spends: Vec<(u32, ChainSpend)>,
+}
+
+/// What spends an output in a block of the index.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ChainSpend {
+    pub(super) at: BlockRef,
+    /// Of the block, Unix seconds.
+    pub(super) time: u32,
+    /// The transaction, and its input where that is known; `None` if neither the index nor the node has it.
+    pub(super) by: Option<(Txid, Option<u32>)>,
+}
+
+impl ChainSpend {
+    /// As it is reported; `None` without its transaction.
+    pub(super) fn to_spend(self) -> Option<Spend> {
+        let (by, vin) = self.by?;
+        Some(Spend {
+            by,
+            vin,
+            block: Some((self.at.height, self.at.hash)),
+            timestamp: u64::from(self.time),
+        })
+    }
+}
+
+impl Found {
+    /// Height of the block of each matched output, and the output.
+    pub(super) fn outputs(&self) -> impl Iterator<Item = (u32, OutPoint)> + '_ {
+        let outpoint = |found: &Match| OutPoint::new(self.row.facts.txid, found.vout);
+        self.matches.iter().map(move |found| (self.at.height, outpoint(found)))
+    }
 }
 
 impl From<Paid> for Found {
@@ -76,18 +117,30 @@ impl From<Paid> for Found {
                 facts,
             },
             matches: paid.matches,
+            spends: Vec::new(),
         }
     }
 }
 
 /// Remaining capacity of the mailbox of one connection in a turn.
 pub(super) struct Left {
+    /// Whether the index is complete.
+    pub(super) is_current: bool,
     pub(super) payments: usize,
     /// No scan has added anything.
     pub(super) is_untouched: bool,
 }
 
 impl Scan {
+    /// The last block that can be scanned now: outputs that have to be looked up again wait for a complete index.
+    pub(super) fn until_now(&self, is_current: bool) -> u32 {
+        if is_current || self.unspent.is_empty() {
+            self.until
+        } else {
+            self.until.saturating_sub(1)
+        }
+    }
+
     /// The results for this scan, as far as its connection has capacity: whole blocks, and at least one if no other
     /// scan of the connection has used any. `None` if not even one block is finished or fits; then the scan gets a
     /// later turn.
@@ -98,7 +151,8 @@ impl Scan {
             return None;
         }
         let is_finished = |height: u32| unfinished.is_none_or(|unfinished| height < unfinished);
-        let own = |height: u32| (self.next..=self.until).contains(&height) && is_finished(height);
+        let until = self.until_now(left.is_current);
+        let own = |height: u32| (self.next..=until).contains(&height) && is_finished(height);
         let mut through = self.next;
         let mut found = paid
             .into_iter()
@@ -136,6 +190,8 @@ impl Scan {
             from: self.next,
             through: at,
             found: taken,
+            later: Vec::new(),
+            index_tip: None,
             missing: None,
         })
     }
@@ -150,6 +206,8 @@ impl Scan {
                 hash: BlockHash::all_zeros(),
             },
             found: Vec::new(),
+            later: Vec::new(),
+            index_tip: None,
             missing: Some(reason),
         }
     }

@@ -7,12 +7,18 @@ use bitcoin::{BlockHash, OutPoint};
 use sdk_relay_bip352::OutputTweak;
 use sdk_relay_protocol::{Payment, SecretHex, btc};
 
+use super::spend::Coin;
+
 /// Contents of the notification of an output, without the outpoint and the watch.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct KnownPayment {
     /// Height and hash of its block; `None` in the mempool.
     pub(super) block: Option<(u32, BlockHash)>,
+    /// As last reported.
     pub(super) confirmations: u32,
+    /// Depths up to this one are reported, or were reached before the payment was found: `payment_confirmed` is sent
+    /// for deeper ones only.
+    pub(super) confirmed: u32,
     /// Unix seconds.
     pub(super) timestamp: u64,
     pub(super) amount_sats: u64,
@@ -27,11 +33,9 @@ pub(super) struct KnownPayment {
     pub(super) historical: bool,
 }
 
-/// Why a stored payment cannot be decoded.
+/// Why a stored payment is invalid.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoredPaymentError {
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
+pub(super) enum InvalidPayment {
     #[error("block_hash: {0}")]
     Hash(#[from] HexToArrayError),
     #[error("it has one of block_height and block_hash, not both")]
@@ -39,17 +43,17 @@ pub(super) enum StoredPaymentError {
 }
 
 impl KnownPayment {
-    /// Decodes a stored payment to the relay's own wallets.
-    pub(super) fn from_store(bytes: &[u8]) -> Result<Self, StoredPaymentError> {
-        let payment: Payment = serde_json::from_slice(bytes)?;
+    /// A stored payment to the relay's own wallets.
+    pub(super) fn from_payment(payment: &Payment, confirmed: u32) -> Result<Self, InvalidPayment> {
         let block = match (payment.block_height, &payment.block_hash) {
             (Some(height), Some(hash)) => Some((height, hash.parse()?)),
             (None, None) => None,
-            _ => return Err(StoredPaymentError::Block),
+            _ => return Err(InvalidPayment::Block),
         };
         Ok(Self {
             block,
             confirmations: payment.confirmations,
+            confirmed,
             timestamp: payment.timestamp,
             amount_sats: payment.amount_sats,
             fee_sats: payment.fee_sats,
@@ -59,6 +63,16 @@ impl KnownPayment {
             tweak: None,
             historical: payment.historical,
         })
+    }
+
+    /// What notifications about its spend repeat.
+    pub(super) fn to_coin(&self) -> Coin {
+        Coin {
+            amount_sats: self.amount_sats,
+            address: Arc::clone(&self.address),
+            label: self.label,
+            height: self.block.map_or(0, |(height, _)| height),
+        }
     }
 
     /// The form for notifications and for the store.
@@ -79,60 +93,10 @@ impl KnownPayment {
             watch_id: None,
             amount_sats: self.amount_sats,
             fee_sats: self.fee_sats,
+            spent_by: None,
+            spent_height: None,
             replaced_by: None,
             historical: self.historical,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bitcoin::Txid;
-    use bitcoin::hashes::Hash;
-    use sdk_relay_protocol::encode;
-
-    use super::*;
-
-    fn own(block: Option<(u32, BlockHash)>) -> KnownPayment {
-        KnownPayment {
-            block,
-            confirmations: block.map_or(0, |_| 1),
-            timestamp: 1_700_000_000,
-            amount_sats: 123_456_789,
-            fee_sats: Some(200),
-            size: 162,
-            address: "sprt1qq".into(),
-            label: Some(7),
-            tweak: None,
-            historical: false,
-        }
-    }
-
-    #[test]
-    fn a_payment_of_the_store_is_read_as_it_was_written() {
-        let outpoint = OutPoint::new(Txid::from_byte_array([5; 32]), 3);
-        for block in [None, Some((800_000, BlockHash::from_byte_array([9; 32])))] {
-            let bytes = encode(&own(block).to_payment(outpoint)).unwrap();
-            assert_eq!(KnownPayment::from_store(&bytes).unwrap(), own(block));
-        }
-    }
-
-    #[test]
-    fn a_payment_whose_block_is_half_known_is_an_error() {
-        let payment = own(None).to_payment(OutPoint::null());
-        let hash_alone = Payment {
-            block_hash: Some("00".repeat(32)),
-            ..payment.clone()
-        };
-        let no_hash = Payment {
-            block_height: Some(1),
-            block_hash: Some("0".into()),
-            ..payment
-        };
-        for (payment, reason) in [(hash_alone, "not both"), (no_hash, "block_hash: ")] {
-            let error = KnownPayment::from_store(&encode(&payment).unwrap()).unwrap_err();
-            assert!(error.to_string().contains(reason), "{error}");
-        }
-        assert!(KnownPayment::from_store(b"{").is_err());
     }
 }

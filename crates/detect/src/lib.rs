@@ -14,18 +14,22 @@ mod commands;
 mod first_block;
 mod history;
 mod history_scan;
+mod history_spends;
 mod known_payment;
 mod ledger;
 mod mailbox;
 mod mempool;
 mod metrics;
 mod node_wallet;
+mod own_record;
 pub mod own_wallet;
 mod parts;
+mod recent_spends;
 mod replacements;
 mod rows;
 mod scan;
 mod scan_queue;
+mod spend;
 mod watch;
 mod watch_history;
 mod watch_message;
@@ -68,6 +72,7 @@ pub fn start(
         scanner: parts.scanner.clone(),
         orders: Arc::clone(&orders),
         detection: detection.clone(),
+        chain: parts.chain.clone(),
         reading_fails: false,
     });
     let (scheduler, outcomes) =

@@ -26,7 +26,7 @@ const OVERHEAD: usize = size_of::<QueuedMessage>() + 16;
 /// Bytes of a queued payment.
 const QUEUED_PAYMENT: usize = PAYMENT_BYTES + OVERHEAD;
 /// Bytes of the ledgers of one connection's watches, and of what its edge keeps: about 20,000 payments that can still
-/// be reverted. Creating thousands costs a few dollars in fees.
+/// be reverted, or 55,000 unspent outputs of older ones. Creating thousands costs a few dollars in fees.
 const CONNECTION_LEDGERS: usize = 8 << 20;
 /// Largest number of bytes of all ledgers. Above it, the address with the most bytes loses its largest connection.
 const ALL_LEDGERS: usize = 64 << 20;
@@ -321,7 +321,7 @@ impl MailboxReceiver {
                 Some("the scans of your watches are too far behind: connect again with fewer watches or labels")
             }
             TOO_MANY_PAYMENTS => Some(
-                "your watches have too many payments in the mempool and the newest 2,016 blocks: spread them over more connections, or try again later",
+                "your watches have too many payments in the mempool and the newest 2,016 blocks, or too many unspent outputs: spread them over more connections, or try again later",
             ),
             _ => Some("a scan for your watches failed: connect again, watch again, and resume"),
         }

@@ -1,10 +1,12 @@
-//! The mempool as of detection, and snapshots that share its rows.
+//! The mempool as of detection: snapshots that share its rows, and what spends outputs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bitcoin::Txid;
+use bitcoin::{OutPoint, Txid};
 use sdk_relay_scheduler::Row;
+
+use super::spend::Spend;
 
 /// Size from which a segment is no longer merged.
 const LARGE: usize = 1_024;
@@ -18,27 +20,64 @@ pub(super) type Segment = Arc<[Arc<Row>]>;
 /// share: a new watch costs a few pointers, independently of the size of the mempool and the number of watches.
 #[derive(Debug, Default)]
 pub(super) struct Mempool {
-    txs: HashMap<Txid, Option<Arc<Row>>>,
+    txs: HashMap<Txid, Entry>,
+    /// The transaction that spends an output, and its input. The newest of those that conflict.
+    spenders: HashMap<OutPoint, (Txid, u32)>,
     segments: Vec<Segment>,
     /// Rows that are in no segment yet.
     tail: Vec<Arc<Row>>,
 }
 
+/// A transaction of the mempool.
+#[derive(Debug)]
+struct Entry {
+    /// Its row where it is eligible.
+    row: Option<Arc<Row>>,
+    /// The outputs that it spends and that may be payments.
+    spends: Box<[OutPoint]>,
+    /// When it was seen, Unix seconds.
+    seen: u64,
+}
+
 impl Mempool {
-    /// A transaction has entered; `row` where it is eligible.
-    pub(super) fn insert(&mut self, txid: Txid, row: Option<Arc<Row>>) {
-        if self.txs.insert(txid, row.clone()).is_none() {
+    /// A transaction has entered; `row` where it is eligible. `spends`: the outputs that it spends and that may be
+    /// payments, with the indices of its inputs. `seen`: now.
+    pub(super) fn insert(&mut self, txid: Txid, row: Option<Arc<Row>>, spends: &[(OutPoint, u32)], seen: u64) {
+        let entry = Entry {
+            row: row.clone(),
+            spends: spends.iter().map(|(outpoint, _)| *outpoint).collect(),
+            seen,
+        };
+        if self.txs.insert(txid, entry).is_none() {
             self.tail.extend(row);
         }
+        let spenders = spends.iter().map(|(outpoint, vin)| (*outpoint, (txid, *vin)));
+        self.spenders.extend(spenders);
     }
 
     /// A transaction has left, or was mined.
     pub(super) fn remove(&mut self, txid: &Txid) {
-        self.txs.remove(txid);
+        for outpoint in self.txs.remove(txid).into_iter().flat_map(|entry| entry.spends) {
+            if self.spenders.get(&outpoint).is_some_and(|(by, _)| by == txid) {
+                self.spenders.remove(&outpoint);
+            }
+        }
         if self.rows() > 2 * self.txs.len() + SPARE {
             self.segments.clear();
-            self.tail = self.txs.values().flatten().cloned().collect();
+            self.tail = self.txs.values().filter_map(|entry| entry.row.clone()).collect();
         }
+    }
+
+    /// What spends this output, if a transaction in the mempool does.
+    pub(super) fn spend_of(&self, outpoint: &OutPoint) -> Option<Spend> {
+        let (by, vin) = *self.spenders.get(outpoint)?;
+        let timestamp = self.txs.get(&by)?.seen;
+        Some(Spend {
+            by,
+            vin: Some(vin),
+            block: None,
+            timestamp,
+        })
     }
 
     pub(super) fn contains(&self, txid: &Txid) -> bool {
@@ -112,7 +151,7 @@ mod tests {
             for (n, what) in steps {
                 match what {
                     0 | 1 => {
-                        mempool.insert(txid(n), Some(Arc::clone(&rows[usize::from(n)])));
+                        mempool.insert(txid(n), Some(Arc::clone(&rows[usize::from(n)])), &[], 1);
                         expected.insert(txid(n));
                     }
                     2 => {
@@ -136,7 +175,7 @@ mod tests {
         let mut mempool = Mempool::default();
         let mut segments = BTreeSet::new();
         for n in 0..5_000 {
-            mempool.insert(txid(n), Some(row(n)));
+            mempool.insert(txid(n), Some(row(n)), &[], 1);
             let snapshot = mempool.snapshot();
             assert!(snapshot.len() <= 5 + 11, "{} segments", snapshot.len());
             segments.insert(Arc::as_ptr(snapshot.first().unwrap()).cast::<u8>());
@@ -144,5 +183,27 @@ mod tests {
         // Copied in full, each of the snapshots would be a segment of its own.
         assert!(segments.len() < 100, "{} first segments", segments.len());
         assert_eq!(mempool.rows(), 5_000);
+    }
+    #[test]
+    fn the_newest_transaction_spends_an_output_until_it_leaves() {
+        let mut mempool = Mempool::default();
+        let output = |vout| OutPoint::new(txid(9), vout);
+        let by = |mempool: &Mempool, vout| {
+            mempool
+                .spend_of(&output(vout))
+                .map(|spend| (spend.by, spend.vin, spend.timestamp))
+        };
+        mempool.insert(txid(1), None, &[(output(0), 4), (output(1), 0)], 100);
+        assert_eq!(by(&mempool, 0), Some((txid(1), Some(4), 100)));
+        // It replaces the first, whose end is reported later.
+        mempool.insert(txid(2), None, &[(output(0), 1)], 200);
+        assert_eq!(by(&mempool, 0), Some((txid(2), Some(1), 200)));
+        mempool.remove(&txid(1));
+        assert_eq!(
+            (by(&mempool, 0), by(&mempool, 1)),
+            (Some((txid(2), Some(1), 200)), None)
+        );
+        mempool.remove(&txid(2));
+        assert!(mempool.spenders.is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bitcoin::ScriptBuf;
 use sdk_relay_bip352::{Prepared, Scanner};
+use sdk_relay_chain::ChainSource;
 use sdk_relay_config::Network;
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
@@ -34,8 +35,12 @@ pub struct Parts {
     pub scanner: Scanner,
     /// The tweak index for histories; `None` if disabled.
     pub index: Option<Index>,
+    /// The node, for transactions that the index omits; `None`: histories report them without their txid.
+    pub chain: Option<Arc<dyn ChainSource>>,
     /// Largest number of watches.
     pub max_watches: usize,
+    /// Depths of `payment_confirmed` for the relay's own wallets, in increasing order.
+    pub confirm_at: Vec<u32>,
     /// The node wallet's scripts, once they are known. Detection waits for them before it processes the chain, so that
     /// no payment to that wallet is missed at the start.
     pub wallet_scripts: Option<oneshot::Receiver<HashSet<ScriptBuf>>>,

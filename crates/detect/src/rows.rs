@@ -88,6 +88,12 @@ fn known_payment(facts: Facts, place: Place, amount_sats: u64, address: Arc<str>
     KnownPayment {
         block: block.map(|at| (at.height, at.hash)),
         confirmations,
+        // The depths that a payment of a history has reached are not reported.
+        confirmed: if matches!(place, Place::History(..)) {
+            confirmations
+        } else {
+            0
+        },
         timestamp,
         amount_sats,
         fee_sats: facts.fee,

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bitcoin::{BlockHash, OutPoint, Txid};
+use bitcoin::{OutPoint, Txid};
 use sdk_relay_backfill::{Heights, NextRange, Progress};
 use sdk_relay_bip352::{Match, Prepared};
+use sdk_relay_chain::BlockRef;
 use sdk_relay_index::IndexStatus;
 use sdk_relay_platform::clock;
 use sdk_relay_protocol::{Event, MissingBlocks, Notification, WatchProgress};
@@ -13,11 +14,12 @@ use sdk_relay_scheduler::{Client, Entry, Row};
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
 
-use super::history_scan::{NextScan, Scan, ScannedRange};
+use super::history_scan::{ChainSpend, NextScan, Scan, ScannedRange};
 use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
 use super::mailbox::{LedgerShare, Mailbox, QueuedMessage};
 use super::rows::{Place, payment_of};
+use super::spend::{Spend, Spends};
 use super::watch_history::{self, HistoryPlan, WatchHistory};
 use super::watch_message::{FoundOutput, PaymentMessage, WatchMessage};
 
@@ -26,13 +28,15 @@ type Payments = Vec<FoundPayment>;
 
 /// A payment, and its output as the scan found it.
 pub(super) struct FoundPayment {
-    outpoint: OutPoint,
+    pub(super) outpoint: OutPoint,
     payment: KnownPayment,
     output: FoundOutput,
 }
 
 /// A change to report; with the output, if it is a detected one.
 type Reported = (Change, Option<FoundOutput>);
+/// What spends outputs of one row.
+pub(super) type Spent = Vec<(OutPoint, Spend)>;
 
 /// The keys of one `watch` request, and their reported payments.
 pub(super) struct Watch {
@@ -43,8 +47,12 @@ pub(super) struct Watch {
     pub(super) mailbox: Mailbox,
     pub(super) ledger: Ledger,
     pub(super) ledger_share: LedgerShare,
+    /// Depths of `payment_confirmed`, in increasing order.
+    pub(super) confirm_at: Box<[u32]>,
     /// The part of the history that is not sent yet.
     pub(super) history: Option<WatchHistory>,
+    /// Blocks were skipped: the history has them, and what they spend has to be looked up.
+    pub(super) has_skipped: bool,
 }
 
 impl Watch {
@@ -81,26 +89,52 @@ impl Watch {
         matches.iter().map(payment).collect()
     }
 
-    /// Notifies the owner of new payments. Returns their number.
-    pub(super) fn found(&mut self, payments: &Payments) -> usize {
+    /// Notifies the owner of new payments, and of their spends, which were seen before the scan found the payments.
+    /// `tip` is the tip of the chain. Returns the number of payments.
+    pub(super) fn found(&mut self, payments: &Payments, spends: &Spent, tip: u32) -> usize {
         if self.mailbox.is_dead() {
             return 0;
         }
-        let changes = self.changes(payments);
-        let count = changes.len();
+        let confirm_at = self.confirm_at.clone();
+        let (changes, count) = self.in_ledger(|ledger| {
+            let (mut changes, mut count) = (Vec::new(), 0);
+            for FoundPayment {
+                outpoint,
+                payment,
+                output,
+            } in payments
+            {
+                let seen = ledger.seen(*outpoint, payment.clone());
+                count += usize::from(seen.is_some());
+                changes.extend(seen.map(|change| (change, Some(*output))));
+                let spent = spends.iter().filter(|(of, _)| of == outpoint);
+                let mut others: Vec<Change> = spent
+                    .flat_map(|(_, spend)| ledger.spent(*outpoint, spend.clone()))
+                    .collect();
+                others.extend(ledger.deepened_one(*outpoint, tip, &confirm_at));
+                changes.extend(others.into_iter().map(|change| (change, None)));
+            }
+            (changes, count)
+        });
         changes.into_iter().for_each(|c| self.notify(c));
         count
     }
 
-    /// The changes caused by these payments.
-    fn changes(&mut self, payments: &Payments) -> Vec<Reported> {
-        self.in_ledger(|ledger| {
-            let change = |found: &FoundPayment| {
-                let change = ledger.seen(found.outpoint, found.payment.clone())?;
-                Some((change, Some(found.output)))
-            };
-            payments.iter().filter_map(change).collect()
-        })
+    /// Notifies the owner of outputs that these transactions spend.
+    pub(super) fn spent_in(&mut self, spends: &Spends) {
+        self.apply(|ledger| ledger.spent_in(spends));
+    }
+
+    /// The chain has a tip at this height.
+    pub(super) fn deepened(&mut self, tip: u32) {
+        let confirm_at = self.confirm_at.clone();
+        self.apply(|ledger| ledger.deepened(tip, &confirm_at));
+    }
+
+    /// Modifies the ledger, and notifies the owner of the changes.
+    fn apply(&mut self, change: impl FnOnce(&mut Ledger) -> Vec<Change>) {
+        let changes = self.in_ledger(change);
+        changes.into_iter().for_each(|c| self.notify((c, None)));
     }
 
     /// Modifies the ledger, and counts its size: the connection is dropped if it exceeds its bound.
@@ -115,16 +149,15 @@ impl Watch {
     }
 
     pub(super) fn left(&mut self, txid: Txid, replaced_by: Option<Txid>) {
-        let changes = self.in_ledger(|ledger| ledger.left(txid, replaced_by));
-        changes.into_iter().for_each(|c| self.notify((c, None)));
+        self.apply(|ledger| ledger.left(txid, replaced_by));
     }
 
-    /// A block was disconnected; the new tip is at `tip`.
-    pub(super) fn disconnected(&mut self, height: u32, block: BlockHash, tip: u32) {
-        let changes = self.in_ledger(|ledger| ledger.disconnected(block));
-        changes.into_iter().for_each(|c| self.notify((c, None)));
+    /// A block was disconnected; the new tip is at `tip`. `contains`: whether a transaction that spends an output was
+    /// in the block.
+    pub(super) fn disconnected(&mut self, at: BlockRef, tip: u32, contains: impl Fn(&Txid) -> bool) {
+        self.apply(|ledger| ledger.disconnected(at.hash, contains));
         if let Some(history) = &mut self.history {
-            history.disconnected(height);
+            history.disconnected(at.height);
         }
         self.finish_history(tip);
     }
@@ -133,6 +166,7 @@ impl Watch {
     /// to scan.
     pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32, index: Option<&IndexStatus>) -> bool {
         let unseen = seen.map(|seen| seen.saturating_add(1)).filter(|from| *from <= tip);
+        self.has_skipped |= unseen.is_some();
         match (&mut self.history, unseen, index) {
             (Some(history), _, Some(index)) => {
                 let is_settled_now = watch_history::settle(history, tip, index);
@@ -171,8 +205,14 @@ impl Watch {
     }
 
     /// Sends what a scan of the history found. Returns where the scan continues, and the number of payments. `tip` is
-    /// the tip of the chain, which contains the range.
-    pub(super) fn scanned(&mut self, scanned: &ScannedRange, tip: u32) -> (NextScan, usize) {
+    /// the tip of the chain, which contains the range, and the spends up to its height. `newest` returns what spends an
+    /// output in the newest blocks or in the mempool.
+    pub(super) fn scanned(
+        &mut self,
+        scanned: &ScannedRange,
+        tip: u32,
+        newest: impl Fn(&OutPoint) -> Option<Spend>,
+    ) -> (NextScan, usize) {
         let Some(history) = self.history.as_mut().filter(|_| !self.mailbox.is_dead()) else {
             return (NextScan::Done, 0);
         };
@@ -188,24 +228,22 @@ impl Watch {
         let Some(last) = last else {
             return (self.next_scan(true), 0);
         };
-        let finalized = tip.checked_sub(KEPT_BLOCKS);
         let mut count = 0;
         for found in scanned.found.iter().filter(|f| f.at.height <= last) {
             let place = Place::History(found.at, u64::from(found.time), tip.saturating_sub(found.at.height) + 1);
-            let payments = self.payments(&found.row, &found.matches, place);
-            let is_final = finalized.is_some_and(|finalized| found.at.height <= finalized);
-            let changes = if is_final {
-                // Each block of a history is scanned once, and payments that deep are not reverted.
-                payments
-                    .iter()
-                    .map(|found| (Change::detected(found.outpoint, &found.payment), Some(found.output)))
-                    .collect()
-            } else {
-                self.changes(&payments)
-            };
-            for change in changes {
-                self.post(change);
-                count += 1;
+            for payment in self.payments(&found.row, &found.matches, place) {
+                let outpoint = payment.outpoint;
+                let known = found.spends.iter().find(|(vout, _)| *vout == outpoint.vout);
+                let known = known.map(|(_, spend)| *spend).filter(|spend| spend.at.height <= tip);
+                let changes = self.in_ledger(|ledger| historical(ledger, payment, (known, newest(&outpoint)), tip));
+                count += usize::from(!changes.is_empty());
+                changes.into_iter().for_each(|change| self.post(change));
+            }
+        }
+        for (outpoint, spend) in &scanned.later {
+            if let Some(spend) = spend.to_spend().filter(|_| spend.at.height <= tip) {
+                let changes = self.in_ledger(|ledger| ledger.spent(*outpoint, spend));
+                changes.into_iter().for_each(|change| self.post((change, None)));
             }
         }
         self.report_progress(tip);
@@ -231,6 +269,11 @@ impl Watch {
             next,
             until,
             served: 0,
+            unspent: if self.has_skipped {
+                self.ledger.unspent()
+            } else {
+                Vec::new()
+            },
         })
     }
 
@@ -293,8 +336,7 @@ impl Watch {
     }
 
     pub(super) fn mempool_is(&mut self, contains: impl Fn(&Txid) -> bool) {
-        let changes = self.in_ledger(|ledger| ledger.mempool_is(contains));
-        changes.into_iter().for_each(|c| self.notify((c, None)));
+        self.apply(|ledger| ledger.mempool_is(contains));
     }
 
     pub(super) fn finalize(&mut self, height: u32) {
@@ -320,10 +362,60 @@ impl Watch {
     }
 }
 
-fn message((mut change, found): Reported, watch_id: &str) -> WatchMessage {
-    if let Event::PaymentDetected(payment) | Event::PaymentReverted(payment) = &mut change.event {
-        payment.watch_id = Some(watch_id.to_owned());
+/// The changes by a payment that a history has found: what spends it in the index, and in the newest blocks or in the
+/// mempool. A payment or a spend that is final is not kept, but for the output of one that is not spent.
+fn historical(
+    ledger: &mut Ledger,
+    found: FoundPayment,
+    (known, newest): (Option<ChainSpend>, Option<Spend>),
+    tip: u32,
+) -> Vec<Reported> {
+    let FoundPayment {
+        outpoint,
+        payment,
+        output,
+    } = found;
+    let is_final = |height: u32| tip.checked_sub(KEPT_BLOCKS).is_some_and(|last| height <= last);
+    let in_block = newest.as_ref().and_then(|spend| Some((spend, spend.block?)));
+    let spent_by = known.map(|spend| (spend.by.map(|(txid, _)| txid), spend.at.height));
+    let spent_by = spent_by.or(in_block.map(|(spend, (height, _))| (Some(spend.by), height)));
+    let coin = payment.to_coin();
+    let height = coin.height;
+    let change = if is_final(height) {
+        // Each block of a history is scanned once, and payments that deep are not reverted.
+        Some(Change::detected(outpoint, &payment))
+    } else {
+        ledger.seen(outpoint, payment)
+    };
+    let Some(mut change) = change else {
+        return Vec::new();
+    };
+    if let Event::PaymentDetected(payment) = &mut change.event {
+        payment.spent_by = spent_by.and_then(|(txid, _)| txid).map(|txid| txid.to_string());
+        payment.spent_height = spent_by.map(|(_, height)| height);
     }
+    let mut changes = vec![(change, Some(output))];
+    let spend = match known {
+        Some(spend) => spend.to_spend(),
+        None => newest.clone(),
+    };
+    let is_spent = spent_by.is_some_and(|(txid, height)| is_final(height) || txid.is_none());
+    if is_final(height) && !is_spent {
+        ledger.found(outpoint, coin);
+    }
+    match spend {
+        Some(spend) if spend.block.is_none() => {
+            let spent = ledger.spent(outpoint, spend).into_iter();
+            changes.extend(spent.map(|change| (change, None)));
+        }
+        Some(spend) if !is_spent => ledger.found_spent(outpoint, spend),
+        Some(_) | None => {}
+    }
+    changes
+}
+
+fn message((mut change, found): Reported, watch_id: &str) -> WatchMessage {
+    change.event.set_watch_id(watch_id.to_owned());
     let notification = Notification {
         event: change.event,
         timestamp: unix_now(),

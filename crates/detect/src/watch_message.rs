@@ -2,7 +2,7 @@
 
 use bitcoin::OutPoint;
 use bitcoin::secp256k1::PublicKey;
-use sdk_relay_protocol::{Event, MissingBlocks, Notification, ServerMessage, WatchProgress};
+use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
 
 /// Largest memory of a message about a payment, without its entry in the queue. Its longest texts are an address (119
 /// characters) and four hashes. Each of them counts as this much, whatever it contains.
@@ -11,13 +11,13 @@ pub(super) const PAYMENT_BYTES: usize = 1_280;
 /// A message about a watch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WatchMessage {
-    /// An event of a payment.
+    /// An event of a payment, or of its spend.
     Payment(Box<PaymentMessage>),
     /// Progress of the history.
     Progress(Box<WatchProgress>),
 }
 
-/// An event of a payment to a watch.
+/// An event of a payment to a watch, or of its spend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaymentMessage {
     /// The output.
@@ -41,7 +41,7 @@ impl WatchMessage {
     /// The id of the watch.
     pub fn watch_id(&self) -> &str {
         match self {
-            Self::Payment(message) => watch_of(&message.notification.event).unwrap_or_default(),
+            Self::Payment(message) => message.notification.event.watch_id().unwrap_or_default(),
             Self::Progress(progress) => &progress.watch_id,
         }
     }
@@ -56,17 +56,6 @@ impl WatchMessage {
                     + progress.missing.len() * size_of::<MissingBlocks>()
             }
         }
-    }
-}
-
-fn watch_of(event: &Event) -> Option<&str> {
-    match event {
-        Event::PaymentDetected(payment) | Event::PaymentReverted(payment) => payment.watch_id.as_deref(),
-        Event::BlockMined(_)
-        | Event::BlockDisconnected(_)
-        | Event::RelayConnected(_)
-        | Event::RelayDisconnected(_)
-        | Event::Tweaks(_) => None,
     }
 }
 
@@ -85,7 +74,7 @@ mod tests {
     use bitcoin::Txid;
     use bitcoin::hashes::Hash;
     use bitcoin::secp256k1::{Secp256k1, SecretKey};
-    use sdk_relay_protocol::{Payment, SecretHex};
+    use sdk_relay_protocol::{Event, Payment, SecretHex};
 
     use super::*;
 
@@ -108,7 +97,10 @@ mod tests {
             watch_id: Some(format!("watch-{:016x}", u64::MAX)),
             amount_sats: 2_099_999_999_999_999,
             fee_sats: Some(2_099_999_999_999_999),
-            replaced_by: Some(hash()),
+            // A payment has either this, or a replacement.
+            spent_by: Some(hash()),
+            spent_height: Some(u32::MAX),
+            replaced_by: None,
             historical: true,
         };
         // Strings are made with their exact length, or by `format!`, which may reserve as much again.
@@ -121,7 +113,7 @@ mod tests {
         let message = WatchMessage::Payment(Box::new(PaymentMessage {
             outpoint: OutPoint::new(Txid::all_zeros(), 0),
             notification: Notification {
-                event: Event::PaymentReverted(Box::new(payment)),
+                event: Event::PaymentDetected(Box::new(payment)),
                 timestamp: u64::from(u32::MAX),
                 event_id: None,
             },

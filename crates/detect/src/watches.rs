@@ -65,6 +65,7 @@ impl Watches {
             addresses,
             mailbox,
             history: _,
+            confirm_at,
         } = order;
         let receiver = self.shared(receiver);
         let addresses = addresses.into_iter().map(|(label, address)| (label, address.into()));
@@ -88,7 +89,9 @@ impl Watches {
             ledger_share: mailbox.ledger_share(),
             mailbox,
             ledger: Ledger::default(),
+            confirm_at: confirm_at.into(),
             history,
+            has_skipped: false,
         };
         self.all.insert(number, watch);
         self.list_keys(owner);

@@ -15,10 +15,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::commands::{Command, Detection};
-use super::known_payment::KnownPayment;
 use super::ledger::Ledger;
 use super::mempool::{Mempool, Segment};
+use super::own_record::Output;
 use super::parts::{Parts, StartError};
+use super::recent_spends::RecentSpends;
 use super::scan_queue::ScanQueue;
 use super::watches::Watches;
 
@@ -35,6 +36,7 @@ pub(super) struct Worker {
     watches: Watches,
     /// The newest blocks of the chain as of the last commit.
     recent: BTreeMap<u32, BlockHash>,
+    recent_spends: RecentSpends,
     /// Scans for the scanner of histories.
     history: Arc<ScanQueue>,
     wallet_scripts: HashSet<ScriptBuf>,
@@ -51,6 +53,7 @@ pub(super) struct Worker {
 
 /// A block that is being scanned for watches.
 struct BlockScan {
+    height: u32,
     hash: BlockHash,
     rows: Arc<Rows>,
     txids: HashSet<Txid>,
@@ -65,15 +68,15 @@ impl Worker {
         history: Arc<ScanQueue>,
         scheduler: Scheduler,
     ) -> Result<Self, StartError> {
-        let payments = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
-            KnownPayment::from_store(&bytes)
+        let outputs = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
+            Output::decode(&bytes)
                 .inspect_err(
                     |error| tracing::error!(%outpoint, %error, "ignoring a stored payment that cannot be decoded"),
                 )
                 .ok()
-                .map(|payment| (outpoint, payment))
+                .map(|output| (outpoint, output))
         });
-        let ledger = Ledger::of(payments);
+        let ledger = Ledger::of(outputs);
         Ok(Self {
             own_address: parts
                 .own
@@ -81,6 +84,7 @@ impl Worker {
                 .map(|own| own.address(parts.network.silent_payment()).to_string().into()),
             next_event_id: parts.store.next_event_id()?,
             recent: parts.store.recent_blocks()?.into_iter().collect(),
+            recent_spends: RecentSpends::default(),
             history,
             parts,
             detection,

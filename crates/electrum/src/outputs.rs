@@ -153,7 +153,6 @@ impl Outputs {
     }
 
     /// A transaction spends an output, or is found in another place.
-    #[cfg_attr(not(test), expect(dead_code, reason = "detection does not report spends yet"))]
     pub(crate) fn spent(&mut self, outpoint: OutPoint, spend: Spend) -> Option<ScriptHash> {
         let script = self.unspent(outpoint);
         let output = self.by_outpoint.get_mut(&outpoint)?;

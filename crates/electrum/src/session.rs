@@ -20,7 +20,7 @@ use crate::ask::{Answer, Ask, BackendCall, Step};
 use crate::error::RpcError;
 use crate::limits::{MAX_HEADERS, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE};
 use crate::methods::{HEADERS, SCRIPTS, SCRIPTS_PREFIX, SUBSCRIBE, UNSUBSCRIBE, unknown};
-use crate::outputs::{Found, Outputs, Place, ScriptHash};
+use crate::outputs::{Found, Outputs, Place, ScriptHash, Spend};
 use crate::pace::Pace;
 use crate::reply::{Text, notification, status_text, text};
 use crate::request::{Call, Params};
@@ -230,9 +230,12 @@ impl Session {
                         place: Place::of(payment.block_height),
                         fee: payment.fee_sats,
                     };
-                    let script = self
-                        .outputs
-                        .found(message.outpoint, output, &address, subscription.watch);
+                    let script = self.outputs.found(message.outpoint, output, &address, subscription.watch);
+                    if let Some(height) = payment.spent_height {
+                        // Its spend is older than the subscription.
+                        let spend = spend(payment.spent_by.as_deref(), Some(height));
+                        self.changed.extend(self.outputs.spent(message.outpoint, spend));
+                    }
                     self.changed.insert(script);
                     self.earlier.found(script);
                 }
@@ -242,8 +245,15 @@ impl Session {
                     }
                     self.changed.extend(self.outputs.reverted(message.outpoint));
                 }
+                Event::PaymentSpent(spent) => {
+                    let spend = spend(Some(&spent.spent_by), spent.block_height);
+                    self.changed.extend(self.outputs.spent(message.outpoint, spend));
+                }
+                Event::PaymentSpentReverted(_) => self.changed.extend(self.outputs.unspent(message.outpoint)),
+                // The protocol has no notification of depths.
+                Event::PaymentConfirmed(_)
                 // Not about a watch.
-                Event::BlockMined(_)
+                | Event::BlockMined(_)
                 | Event::BlockDisconnected(_)
                 | Event::RelayConnected(_)
                 | Event::RelayDisconnected(_)
@@ -325,6 +335,15 @@ impl Session {
         self.backend_scripts
             .contains(&script)
             .then(|| notification(SCRIPTS, &params))
+    }
+}
+
+/// A transaction that spends an output, as detection reports it.
+fn spend(by: Option<&str>, height: Option<u32>) -> Spend {
+    Spend {
+        txid: by.and_then(|txid| txid.parse().ok()),
+        place: Place::of(height),
+        fee: None,
     }
 }
 

@@ -132,6 +132,7 @@ pub(crate) async fn subscribe(
         addresses: HashMap::from([(None, address.clone())]),
         mailbox: mailbox.clone(),
         history: Some(heights),
+        confirm_at: Vec::new(),
     };
     let Registered { watch_id, history } = handles.detection.watch(order).await.map_err(RpcError::unavailable)?;
     let has_earlier = earlier.is_some();
@@ -203,6 +204,7 @@ pub(crate) async fn scan_earlier(handles: &Handles, mailbox: &Mailbox, extents: 
                 from: 0,
                 to: Some(start.saturating_sub(1)),
             }),
+            confirm_at: Vec::new(),
         };
         match handles.detection.watch(order).await {
             Ok(Registered { watch_id, .. }) => {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use bytes::Bytes;
-use sdk_relay_protocol::{Event, ServerMessage, encode};
+use sdk_relay_protocol::{ServerMessage, encode};
 use sdk_relay_store::LogEntry;
 
 /// Sent instead of a message that cannot be encoded. No message of the protocol should fail; if one does, client and
@@ -93,14 +93,7 @@ fn is_private(message: &ServerMessage) -> bool {
         | ServerMessage::UnwatchResponse(_)
         // It may answer a watch.
         | ServerMessage::Error(_) => true,
-        ServerMessage::Notification(notification) => match &notification.event {
-            Event::PaymentDetected(payment) | Event::PaymentReverted(payment) => payment.watch_id.is_some(),
-            Event::BlockMined(_)
-            | Event::BlockDisconnected(_)
-            | Event::RelayConnected(_)
-            | Event::RelayDisconnected(_)
-            | Event::Tweaks(_) => false,
-        },
+        ServerMessage::Notification(notification) => notification.event.watch_id().is_some(),
         ServerMessage::HandshakeResponse(_)
         | ServerMessage::RelayChallenge(_)
         | ServerMessage::Sync(_)

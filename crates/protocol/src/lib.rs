@@ -28,8 +28,8 @@ pub use handshake::{
     Handshake, HandshakeResponse, HandshakeStatus, Identity, OtherRelay, RelayChallenge, RelayProof, Resume, Role,
 };
 pub use notification::{
-    BlockDisconnected, BlockMined, Event, Notification, Payment, RelayConnected, RelayDisconnected, TweakOutput,
-    TweakTx, Tweaks,
+    BlockDisconnected, BlockMined, Event, Notification, Payment, PaymentSpent, RelayConnected, RelayDisconnected,
+    TweakOutput, TweakTx, Tweaks,
 };
 pub use parts::LARGEST_MESSAGE;
 pub use secret::{SecretDescriptor, SecretHex};
@@ -41,7 +41,8 @@ pub use sync::{
     SyncPayload, SyncReply, SyncResponse, SyncType,
 };
 pub use watch::{
-    HistoryState, MissingBlocks, MissingReason, Unwatch, UnwatchResponse, Watch, WatchProgress, WatchResponse,
+    GREATEST_DEPTH, HistoryState, MOST_DEPTHS, MissingBlocks, MissingReason, Unwatch, UnwatchResponse, Watch,
+    WatchProgress, WatchResponse, are_depths,
 };
 
 /// The version of this API, in the handshake and in every answer that has a `version`.

@@ -13,7 +13,8 @@ pub struct Notification {
     pub event: Event,
     /// Unix second at which the message was made.
     pub timestamp: u64,
-    /// Increases by one with every event of the log, across restarts too. `null` for payments to a watch.
+    /// Increases by one with every event of the log, across restarts too. `null` for payments to a watch, and their
+    /// spends.
     #[serde(default)]
     #[schema(required)]
     pub event_id: Option<u64>,
@@ -28,6 +29,14 @@ pub enum Event {
     /// The last `payment_detected` of this output is no longer valid: its block was disconnected, or the transaction
     /// was replaced or evicted from the mempool.
     PaymentReverted(Box<Payment>),
+    /// A payment is as deep in the chain as one of the depths in `confirm_at` (`wallet.confirm_at` for the relay's own
+    /// wallets): `confirmations` is this depth. Reverted by the `payment_reverted` of the payment.
+    PaymentConfirmed(Box<Payment>),
+    /// An output that was reported is spent, by a transaction in the mempool or in a block.
+    PaymentSpent(Box<PaymentSpent>),
+    /// The last `payment_spent` of this output is no longer valid: the block of the spending transaction was
+    /// disconnected, or the transaction was replaced or evicted from the mempool, or the payment is reverted next.
+    PaymentSpentReverted(Box<PaymentSpent>),
     /// A block extends the chain.
     BlockMined(BlockMined),
     /// A reorg removed the tip.
@@ -58,7 +67,8 @@ pub struct Payment {
     /// Address that was paid: the silent-payment address, with its label if a label was used, or an address of the
     /// node's wallet.
     pub address: String,
-    /// 0 in the mempool, 1 in a new block; the current number if `historical`.
+    /// 0 in the mempool, 1 in a new block; the current number if `historical`; the depth that was reached in
+    /// `payment_confirmed`.
     pub confirmations: u32,
     /// Time of the block if confirmed, otherwise when the relay first saw the payment. Unix seconds.
     pub timestamp: u64,
@@ -84,6 +94,15 @@ pub struct Payment {
     /// `fee` in satoshis.
     #[schema(required)]
     pub fee_sats: Option<u64>,
+    /// If `historical`: the transaction in the chain that spends the output. `null` if none does, or if only
+    /// `spent_height` is known, because the node has pruned the block. Otherwise `null`: `payment_spent` reports it.
+    #[serde(default)]
+    #[schema(pattern = "^[0-9a-f]{64}$", required)]
+    pub spent_by: Option<String>,
+    /// Height of the block of that transaction.
+    #[serde(default)]
+    #[schema(required)]
+    pub spent_height: Option<u32>,
     /// Only in `payment_reverted`: the transaction that replaced this one, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(pattern = "^[0-9a-f]{64}$", nullable = false)]
@@ -91,6 +110,82 @@ pub struct Payment {
     /// Only present, and `true`, if the scan of a history found the payment.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub historical: bool,
+}
+
+/// An output that was reported as a payment, and the input that spends it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+pub struct PaymentSpent {
+    /// Transaction of the output that is spent.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub txid: String,
+    /// Index of this output.
+    pub vout: u32,
+    /// Value of the output in BTC.
+    #[schema(pattern = r"^[0-9]+(\.[0-9]{1,8})?$")]
+    pub amount: String,
+    /// Satoshis.
+    pub amount_sats: u64,
+    /// Address that was paid.
+    pub address: String,
+    /// Label that was paid; 0 is the change of the wallet. `null` without a label.
+    #[schema(required)]
+    pub label: Option<u32>,
+    /// The transaction that spends the output.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub spent_by: String,
+    /// Index of its input. `null` if the spend was reported with a payment of a history, and the node no longer had its
+    /// block.
+    #[schema(required)]
+    pub vin: Option<u32>,
+    /// Height of the block of the spending transaction; `null` in the mempool.
+    #[schema(required)]
+    pub block_height: Option<u32>,
+    /// Hash of that block; `null` in the mempool.
+    #[schema(pattern = "^[0-9a-f]{64}$", required)]
+    pub block_hash: Option<String>,
+    /// 0 in the mempool, 1 in a block.
+    pub confirmations: u32,
+    /// Time of the block if confirmed, otherwise when the relay first saw the spending transaction. Unix seconds.
+    pub timestamp: u64,
+    /// Watch that found the payment; `null` for the relay's own wallets.
+    #[schema(required)]
+    pub watch_id: Option<String>,
+    /// Only in `payment_spent_reverted`: the transaction that replaced the spending one, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[0-9a-f]{64}$", nullable = false)]
+    pub replaced_by: Option<String>,
+}
+
+impl Event {
+    /// The watch of a payment or a spend; `None` for other events, and for the relay's own wallets.
+    pub fn watch_id(&self) -> Option<&str> {
+        match self {
+            Self::PaymentDetected(payment) | Self::PaymentReverted(payment) | Self::PaymentConfirmed(payment) => {
+                payment.watch_id.as_deref()
+            }
+            Self::PaymentSpent(spent) | Self::PaymentSpentReverted(spent) => spent.watch_id.as_deref(),
+            Self::BlockMined(_)
+            | Self::BlockDisconnected(_)
+            | Self::RelayConnected(_)
+            | Self::RelayDisconnected(_)
+            | Self::Tweaks(_) => None,
+        }
+    }
+
+    /// Sets the watch of a payment or a spend. No effect on other events.
+    pub fn set_watch_id(&mut self, watch_id: String) {
+        match self {
+            Self::PaymentDetected(payment) | Self::PaymentReverted(payment) | Self::PaymentConfirmed(payment) => {
+                payment.watch_id = Some(watch_id);
+            }
+            Self::PaymentSpent(spent) | Self::PaymentSpentReverted(spent) => spent.watch_id = Some(watch_id),
+            Self::BlockMined(_)
+            | Self::BlockDisconnected(_)
+            | Self::RelayConnected(_)
+            | Self::RelayDisconnected(_)
+            | Self::Tweaks(_) => {}
+        }
+    }
 }
 
 /// Data of `block_mined`.

@@ -5,6 +5,17 @@ use utoipa::ToSchema;
 
 use crate::{SecretDescriptor, SecretHex, Since};
 
+/// Most depths of `confirm_at`.
+pub const MOST_DEPTHS: usize = 10;
+/// Greatest depth of `confirm_at`: below it, payments are final, and the relay does not keep them.
+pub const GREATEST_DEPTH: u32 = 2016;
+
+/// Whether these are depths of `confirm_at`: at most [`MOST_DEPTHS`] increasing numbers from 1 to [`GREATEST_DEPTH`].
+pub fn are_depths(depths: &[u32]) -> bool {
+    let is_increasing = depths.is_sorted_by(|a, b| a < b);
+    is_increasing && depths.len() <= MOST_DEPTHS && depths.iter().all(|depth| (1..=GREATEST_DEPTH).contains(depth))
+}
+
 /// `watch`, from the client: with two keys, or with a descriptor. The relay holds the key in memory while the
 /// connection lasts, and never writes it to a disk or a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
@@ -35,6 +46,10 @@ pub struct Watch {
     /// Last block of the history; the default is the tip. Later payments are sent live in either case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_height: Option<u32>,
+    /// Depths in the chain at which `payment_confirmed` is sent: at most 10 increasing numbers from 1 to 2,016.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 10)]
+    pub confirm_at: Option<Vec<u32>>,
     /// Returned as `in_reply_to`; at most 128 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,

@@ -1,13 +1,14 @@
 //! Applies a commit to the file.
 
+use bitcoin::BlockHash;
 use bitcoin::hashes::Hash;
-use bitcoin::{BlockHash, OutPoint};
 use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
 use crate::format::{
     BLOCKS, KEPT_BLOCKS, LOG, META, META_COMPLETE_FROM, META_HOLE_BEFORE, META_LOG_BYTES, META_NEXT_EVENT, PAYMENTS,
 };
 use crate::meta::value;
+use crate::outpoint::outpoint_key;
 use crate::record::{self, Record};
 use crate::{Batch, BlockChange, LogEntry, Retention, Store, StoreError};
 
@@ -131,21 +132,4 @@ fn append(
     meta.insert(META_NEXT_EVENT, next)?;
     meta.insert(META_LOG_BYTES, bytes)?;
     Ok(())
-}
-
-fn outpoint_key(outpoint: OutPoint) -> [u8; 36] {
-    let mut key = [0; 36];
-    key[..32].copy_from_slice(&outpoint.txid.to_byte_array());
-    key[32..].copy_from_slice(&outpoint.vout.to_be_bytes());
-    key
-}
-
-pub(crate) fn outpoint_from(key: &[u8; 36]) -> OutPoint {
-    let (mut txid, mut vout) = ([0; 32], [0; 4]);
-    txid.copy_from_slice(&key[..32]);
-    vout.copy_from_slice(&key[32..]);
-    OutPoint {
-        txid: bitcoin::Txid::from_byte_array(txid),
-        vout: u32::from_be_bytes(vout),
-    }
 }

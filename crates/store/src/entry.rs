@@ -46,6 +46,12 @@ pub enum EventKind {
     /// `tweaks` of a large block that format 1 logged as one event. The payload has one part per line, of which only
     /// the last has the `event_id`: a client that resumes after an earlier part receives the whole block again.
     TweaksInParts = 8,
+    /// `payment_confirmed`.
+    PaymentConfirmed = 9,
+    /// `payment_spent`.
+    PaymentSpent = 10,
+    /// `payment_spent_reverted`.
+    PaymentSpentReverted = 11,
 }
 
 /// The block hash of the event is invalid: a bug in the relay.
@@ -64,6 +70,9 @@ impl LogEntry {
         let (kind, height, hash) = match event {
             Event::PaymentDetected(p) => (EventKind::PaymentDetected, p.block_height, p.block_hash.as_ref()),
             Event::PaymentReverted(p) => (EventKind::PaymentReverted, p.block_height, p.block_hash.as_ref()),
+            Event::PaymentConfirmed(p) => (EventKind::PaymentConfirmed, p.block_height, p.block_hash.as_ref()),
+            Event::PaymentSpent(s) => (EventKind::PaymentSpent, s.block_height, s.block_hash.as_ref()),
+            Event::PaymentSpentReverted(s) => (EventKind::PaymentSpentReverted, s.block_height, s.block_hash.as_ref()),
             Event::BlockMined(b) => (EventKind::BlockMined, Some(b.block_height), Some(&b.block_hash)),
             Event::BlockDisconnected(b) => (EventKind::BlockDisconnected, Some(b.block_height), Some(&b.block_hash)),
             Event::RelayConnected(_) => (EventKind::RelayConnected, None, None),
@@ -100,7 +109,7 @@ impl LogEntry {
 
 impl EventKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Unknown,
         Self::PaymentDetected,
         Self::PaymentReverted,
@@ -110,6 +119,9 @@ impl EventKind {
         Self::RelayDisconnected,
         Self::Tweaks,
         Self::TweaksInParts,
+        Self::PaymentConfirmed,
+        Self::PaymentSpent,
+        Self::PaymentSpentReverted,
     ];
 
     /// The `notification_type` of its messages.
@@ -123,6 +135,9 @@ impl EventKind {
             Self::RelayConnected => "relay_connected",
             Self::RelayDisconnected => "relay_disconnected",
             Self::Tweaks | Self::TweaksInParts => "tweaks",
+            Self::PaymentConfirmed => "payment_confirmed",
+            Self::PaymentSpent => "payment_spent",
+            Self::PaymentSpentReverted => "payment_spent_reverted",
         }
     }
 

@@ -1,4 +1,4 @@
-//! The file `relay.redb`, a redb database (format 2). All integers have the little-endian encoding of redb.
+//! The file `relay.redb`, a redb database (format 3). All integers have the little-endian encoding of redb.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -15,6 +15,8 @@
 //!   total size of its payloads.
 //! - `complete_from` is the lowest event id from which the log is complete; `next_event` the id of the next event.
 //! - `hole_before` is the first event id after the newest run of skipped blocks; absent if there is none.
+//! - `payments` has the outputs that pay the relay's own wallets: those whose payment or spend a reorganisation can
+//!   still revert, and those that are not spent, however old they are.
 //! - `sync_history` has the newest [`KEPT_SYNCS`] entries, with consecutive sequence numbers.
 //!
 //! # An event
@@ -28,13 +30,19 @@
 //! | 7 | 32 | block hash in consensus order; zeros without one |
 //! | 39 | | payload: the notification's JSON text, as it is sent |
 //!
+//! # Format 2
+//!
+//! Written by development versions of 0.2. Its `payments` have no output of a payment that is final, because its
+//! programs remove them. `migrate` restores those that the log still reports. A program of format 2 would remove them
+//! again, so it must not open the file.
+//!
 //! # Format 1
 //!
 //! Written by version 0.1. It has a table `events` instead of `log`, whose values are one byte of topic, then the JSON
 //! text; `log_bytes` counts that byte too. `hole_before`, and the table `sync_history`, may be missing. The tweaks of a
 //! large block may be one event that exceeds the message limit. `migrate` moves the events to `log` when the file is
-//! opened. Its first step sets `format` to 2; while the table `events` exists, the migration is incomplete, and the
-//! next start continues it.
+//! opened. Its first step sets `format` to 2, and its last to 3; while the table `events` exists, the migration is
+//! incomplete, and the next start continues it.
 //!
 //! The tables have different names because version 0.1 creates its tables in a file before it reads `format`. If a
 //! table had the same name and another type, version 0.1 would report a file of format 2 as damaged. Instead it leaves
@@ -43,7 +51,7 @@
 use redb::TableDefinition;
 
 /// Format that this program writes.
-pub(crate) const FORMAT: u64 = 2;
+pub(crate) const FORMAT: u64 = 3;
 
 /// Recent blocks that the store keeps: one difficulty period, the deepest reorganisation that can be followed block by
 /// block.

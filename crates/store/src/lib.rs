@@ -17,6 +17,7 @@ mod log;
 mod meta;
 mod migrate;
 mod open;
+mod outpoint;
 mod record;
 mod sync_history;
 #[cfg(any(test, feature = "testing"))]

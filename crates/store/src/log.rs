@@ -4,9 +4,9 @@ use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, OutPoint};
 use redb::ReadableTable;
 
-use crate::commit::outpoint_from;
 use crate::format::{BLOCKS, LOG, META, META_COMPLETE_FROM, META_HOLE_BEFORE, META_NEXT_EVENT, PAYMENTS};
 use crate::meta::value;
+use crate::outpoint::outpoint_from;
 use crate::record::Record;
 use crate::{Batch, EventKind, EventLog, LogEntry, ReadLimit, Store, StoreError};
 

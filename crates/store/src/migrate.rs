@@ -1,10 +1,13 @@
-//! Migration from format 1 to the current one, at the first start of a newer version.
+//! Migration from older formats to the current one, at the first start of a newer version.
 //!
-//! Events are moved from table to table in slices, each a transaction of its own: after a kill or a power cut, the next
-//! start moves the rest. The log is not read before the migration is complete. An event that cannot be decoded is moved
-//! too, without columns: clients receive it unchanged, and the ids stay consecutive.
+//! From format 1: events are moved from table to table in slices, each a transaction of its own: after a kill or a
+//! power cut, the next start moves the rest. The log is not read before the migration is complete. An event that cannot
+//! be decoded is moved too, without columns: clients receive it unchanged, and the ids stay consecutive.
+//!
+//! From format 2: see `outputs`.
 
 mod decode;
+mod outputs;
 
 use std::path::Path;
 
@@ -29,6 +32,8 @@ pub(crate) const SLICE: Slice = Slice {
     events: 4096,
     bytes: 4 << 20,
 };
+/// The first format whose events are in `log`.
+const FORMAT_2: u64 = 2;
 /// Bytes between two log lines: about one second.
 const REPORT_EVERY: u64 = 32 << 20;
 
@@ -43,16 +48,27 @@ struct Moved {
 
 /// Migrates the file, unless its format is the current one. `path` is its name in the log.
 pub(crate) fn to_current(db: &Db, format: u64, path: &Path, slice: Slice) -> Result<(), StoreError> {
+    move_events(db, format, path, slice)?;
+    if format < FORMAT {
+        let restored = outputs::restore(db)?;
+        let path = path.display();
+        tracing::info!(%path, to = FORMAT, restored, "the payments of the relay's wallets are migrated");
+    }
+    Ok(())
+}
+
+/// From format 1.
+fn move_events(db: &Db, format: u64, path: &Path, slice: Slice) -> Result<(), StoreError> {
     let left = match db.begin_read()?.open_table(EVENTS_1) {
         Ok(events) => events.len()?,
-        Err(TableError::TableDoesNotExist(_)) if format == FORMAT => return Ok(()),
+        Err(TableError::TableDoesNotExist(_)) if format >= FORMAT_2 => return Ok(()),
         Err(TableError::TableDoesNotExist(_)) => 0,
         Err(error) => return Err(error.into()),
     };
-    // The table is empty if version 0.1 has opened a file of the current format.
-    let is_new = left > 0 || format != FORMAT;
+    // The table is empty if version 0.1 has opened a file of a newer format.
+    let is_new = left > 0 || format < FORMAT_2;
     let path = path.display();
-    if format != FORMAT {
+    if format < FORMAT_2 {
         tracing::info!(%path, format, to = FORMAT, events = left, "migrating the event log; do not start an older version from now on");
     } else if left > 0 {
         tracing::info!(%path, to = FORMAT, events = left, "continuing the migration of the event log");
@@ -81,7 +97,9 @@ fn move_slice(db: &Db, most: Slice, moved: &mut Moved) -> Result<bool, StoreErro
     let is_empty = {
         let mut meta = tx.open_table(META)?;
         // Once an event is moved, a program that reads format 1 would miss it.
-        meta.insert(META_FORMAT, FORMAT)?;
+        if value(&meta, META_FORMAT, FORMAT_2)? < FORMAT_2 {
+            meta.insert(META_FORMAT, FORMAT_2)?;
+        }
         let (mut events, mut log) = (tx.open_table(EVENTS_1)?, tx.open_table(LOG)?);
         let mut log_bytes = value(&meta, META_LOG_BYTES, 0)?;
         while slice.events < most.events && slice.bytes < most.bytes {

@@ -116,6 +116,9 @@ mod tests {
             (6, RelayDisconnected),
             (7, Tweaks),
             (8, TweaksInParts),
+            (9, PaymentConfirmed),
+            (10, PaymentSpent),
+            (11, PaymentSpentReverted),
         ];
         assert_eq!(numbers, frozen);
         let topics: Vec<_> = (0..=5).map(topic).collect();

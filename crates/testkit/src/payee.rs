@@ -8,7 +8,7 @@ use bitcoin::transaction::Version;
 use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness, taproot};
 use sdk_relay_bip352::address::Network;
 use sdk_relay_bip352::spend::secret_key;
-use sdk_relay_bip352::{OutputTweak, Receiver, ScanKey, SilentPaymentAddress};
+use sdk_relay_bip352::{EligibleTx, OutputTweak, Receiver, ScanKey, SilentPaymentAddress, scan};
 
 use crate::curve::SECP;
 
@@ -83,8 +83,32 @@ impl Payee {
             .unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// A signed transaction that spends received outputs, each with its tweak, to one output `to`.
+    /// The outputs of `tx` that pay this wallet, with their tweaks. `prevouts`: what `tx` spends.
+    pub fn received(&self, tx: &Transaction, prevouts: &[TxOut]) -> Vec<(OutPoint, TxOut, OutputTweak)> {
+        let Some(eligible) = EligibleTx::from_tx(tx, prevouts) else {
+            return Vec::new();
+        };
+        let found = scan(&self.receiver(), &eligible).into_iter();
+        let received = found.map(|found| {
+            let outpoint = OutPoint::new(eligible.txid, found.vout);
+            (outpoint, tx.output[found.vout as usize].clone(), found.tweak)
+        });
+        received.collect()
+    }
+
+    /// A signed transaction that spends received outputs, each with its tweak, to one output `to`. It can be replaced
+    /// (BIP125).
     pub fn spend(&self, received: &[(OutPoint, TxOut, OutputTweak)], to: ScriptBuf) -> Transaction {
+        self.spend_with_fee(received, to, FEE * (received.len() as u64 + 1))
+    }
+
+    /// The same with another fee: a higher one replaces a transaction with a lower one.
+    pub fn spend_with_fee(
+        &self,
+        received: &[(OutPoint, TxOut, OutputTweak)],
+        to: ScriptBuf,
+        fee: Amount,
+    ) -> Transaction {
         let prevouts: Vec<_> = received.iter().map(|(_, output, _)| output.clone()).collect();
         let have: Amount = prevouts.iter().map(|output| output.value).sum();
         let input = received.iter().map(|(outpoint, ..)| TxIn {
@@ -97,7 +121,7 @@ impl Payee {
             lock_time: LockTime::ZERO,
             input: input.collect(),
             output: vec![TxOut {
-                value: have - FEE * (received.len() as u64 + 1),
+                value: have - fee,
                 script_pubkey: to,
             }],
         };

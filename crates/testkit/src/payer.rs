@@ -123,6 +123,12 @@ impl Payer {
         self.build(&coins, &to, fee)
     }
 
+    /// What a transaction of this payer spends, in the order of its inputs.
+    pub fn prevouts(&self, tx: &Transaction) -> Vec<TxOut> {
+        let coins = tx.input.iter().map(|input| &self.spent[&input.previous_output]);
+        coins.map(|coin| coin.txout.clone()).collect()
+    }
+
     fn take(&mut self, kind: InputKind) -> Coin {
         let coin = self.coins.get_mut(&kind).and_then(VecDeque::pop_front);
         coin.unwrap_or_else(|| panic!("no {kind:?} coin is left: create more with Payer::split"))

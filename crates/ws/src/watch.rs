@@ -6,7 +6,7 @@ use std::str::FromStr;
 use bitcoin::secp256k1::PublicKey;
 use sdk_relay_bip352::{Network, Prepared, Receiver, ScanKey, Scanner};
 use sdk_relay_descriptor::{DescriptorError, MAX_LENGTH, ScanDescriptor};
-use sdk_relay_protocol::{ErrorCode, Refusal, SecretDescriptor, SecretHex, Since, Watch};
+use sdk_relay_protocol::{ErrorCode, Refusal, SecretDescriptor, SecretHex, Since, Watch, are_depths};
 
 use super::session::refusal;
 
@@ -48,11 +48,13 @@ pub(super) struct Limits {
     pub(super) has_index: bool,
 }
 
+/// Expected value of the field.
+const CONFIRM_AT: &str = "confirm_at: expected at most 10 depths from 1 to 2016, in increasing order";
 const SPEND_KEY: &str = "spend_public_key: expected a compressed public key, 66 hex digits";
 /// Maximum length of a key that is parsed, in bytes: valid ones have at most 66.
 const KEY_TEXT: usize = 130;
 
-/// Refuses a `watch` whose fields are too large to queue.
+/// Refuses a `watch` whose fields are too large to queue, or whose depths are wrong.
 pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusal> {
     let refuse = |message: &str| Err(refusal(ErrorCode::InvalidField, message, watch.message_id.clone()));
     let (scan, spend) = (&watch.scan_private_key, &watch.spend_public_key);
@@ -68,6 +70,9 @@ pub(super) fn check_sizes(watch: &Watch, max_labels: usize) -> Result<(), Refusa
     }
     if watch.labels.as_ref().is_some_and(|labels| labels.len() > max_labels) {
         return refuse(&format!("labels: expected at most {max_labels}"));
+    }
+    if watch.confirm_at.as_ref().is_some_and(|depths| !are_depths(depths)) {
+        return refuse(CONFIRM_AT);
     }
     Ok(())
 }

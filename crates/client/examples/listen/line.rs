@@ -1,7 +1,7 @@
 //! An event as a line: for people, or as the JSON of its message.
 
 use sdk_relay_client::protocol::{ServerMessage, encode_text};
-use sdk_relay_client::{ClientEvent, Event, HandshakeResponse, Payment, Resume};
+use sdk_relay_client::{ClientEvent, Event, HandshakeResponse, Payment, PaymentSpent, Resume};
 use sdk_relay_echo::short;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -83,6 +83,27 @@ fn notified(event: &Event) -> String {
             };
             format!("payment {} reverted: {why}", paid(payment))
         }
+        Event::PaymentConfirmed(payment) => {
+            format!("payment {} has {} confirmations", paid(payment), payment.confirmations)
+        }
+        Event::PaymentSpent(spent) => {
+            let state = match spent.block_height {
+                Some(height) => format!("in block {height}"),
+                None => "in the mempool".to_owned(),
+            };
+            format!("payment {} spent by {} {state}", output(spent), id(&spent.spent_by))
+        }
+        Event::PaymentSpentReverted(spent) => {
+            let why = match &spent.replaced_by {
+                Some(txid) => format!("replaced by {}", id(txid)),
+                None => "no longer in the chain or the mempool".to_owned(),
+            };
+            format!(
+                "payment {} no longer spent by {}: {why}",
+                output(spent),
+                id(&spent.spent_by)
+            )
+        }
         Event::BlockMined(block) => format!(
             "block {} {} with {} transactions",
             block.block_height,
@@ -107,16 +128,23 @@ fn notified(event: &Event) -> String {
 
 /// Amount and output: `0.001 BTC (100000 sats) 5ec2e75e…:0`.
 fn paid(payment: &Payment) -> String {
-    let label = payment
-        .label
-        .map_or_else(String::new, |label| format!(", label {label}"));
-    format!(
-        "{} BTC ({} sats{label}) {}:{}",
-        short(&payment.amount),
-        payment.amount_sats,
-        id(&payment.txid),
-        payment.vout
+    amount_and_output(
+        (&payment.amount, payment.amount_sats, payment.label),
+        (&payment.txid, payment.vout),
     )
+}
+
+/// The same for an output that is spent.
+fn output(spent: &PaymentSpent) -> String {
+    amount_and_output(
+        (&spent.amount, spent.amount_sats, spent.label),
+        (&spent.txid, spent.vout),
+    )
+}
+
+fn amount_and_output((btc, sats, label): (&str, u64, Option<u32>), (txid, vout): (&str, u32)) -> String {
+    let label = label.map_or_else(String::new, |label| format!(", label {label}"));
+    format!("{} BTC ({sats} sats{label}) {}:{vout}", short(btc), id(txid))
 }
 
 fn id(text: &str) -> String {
@@ -171,6 +199,13 @@ mod tests {
         let relay =
             "{\"relay_id\":\"other\\u001b[2J\",\"address\":null,\"timestamp\":1,\"connection_id\":\"mesh-other\"}";
         let replaced = payment("null", &format!(",\"replaced_by\":{HASH:?}"));
+        let spent = |height: &str, more: &str| {
+            format!(
+                "{{\"txid\":{TXID:?},\"vout\":1,\"amount\":\"0.001\",\"amount_sats\":100000,\"address\":\"sp1q\",\"label\":7,\
+                 \"spent_by\":{HASH:?},\"vin\":0,\"block_height\":{height},\"block_hash\":null,\"confirmations\":0,\
+                 \"timestamp\":1703001600,\"watch_id\":null{more}}}"
+            )
+        };
         for (event, expected) in [
             (
                 event("payment_detected", &payment("null", "")),
@@ -183,6 +218,28 @@ mod tests {
             (
                 event("payment_reverted", &replaced),
                 "2023-12-19T16:00:00Z  payment 0.001 BTC (100000 sats) e36bb5f1…:1 reverted: replaced by 00000000…",
+            ),
+            (
+                event(
+                    "payment_confirmed",
+                    &payment("822000", "").replace("\"confirmations\":0", "\"confirmations\":6"),
+                ),
+                "2023-12-19T16:00:00Z  payment 0.001 BTC (100000 sats) e36bb5f1…:1 has 6 confirmations",
+            ),
+            (
+                event("payment_spent", &spent("null", "")),
+                "2023-12-19T16:00:00Z  payment 0.001 BTC (100000 sats, label 7) e36bb5f1…:1 spent by 00000000… in the mempool",
+            ),
+            (
+                event("payment_spent", &spent("822001", "")),
+                "2023-12-19T16:00:00Z  payment 0.001 BTC (100000 sats, label 7) e36bb5f1…:1 spent by 00000000… in block 822001",
+            ),
+            (
+                event(
+                    "payment_spent_reverted",
+                    &spent("null", &format!(",\"replaced_by\":{TXID:?}")),
+                ),
+                "2023-12-19T16:00:00Z  payment 0.001 BTC (100000 sats, label 7) e36bb5f1…:1 no longer spent by 00000000…: replaced by e36bb5f1…",
             ),
             (
                 event("block_mined", &block),

@@ -64,6 +64,24 @@ async fn resumes_after_the_last_event_and_repeats_none() {
     assert_eq!(client.last_event_id(), 3);
 }
 
+/// Of a newer relay.
+#[tokio::test]
+async fn notifications_and_messages_of_unknown_types_are_ignored() {
+    let relay = FakeRelay::bind().await;
+    let (client, mut events, mut link) = connected(&relay, 0).await;
+    link.say(block(1)).await;
+    for text in [
+        r#"{"type":"notification","notification_type":"of_the_future","data":{"txid":"aa"},"timestamp":1,"event_id":2}"#,
+        r#"{"type":"of_the_future","timestamp":1}"#,
+    ] {
+        soon(link.socket.send(Message::text(text))).await.unwrap();
+    }
+    link.say(block(3)).await;
+    assert_eq!(event_id(&mut events).await, Some(1));
+    assert_eq!(event_id(&mut events).await, Some(3));
+    assert_eq!(client.last_event_id(), 3);
+}
+
 #[tokio::test]
 async fn a_loss_without_a_close_and_a_gap_are_reported() {
     let relay = FakeRelay::bind().await;

@@ -696,6 +696,7 @@ fn a_wrong_value_of_any_setting_names_place_key_and_expectation() {
             Kind::Whole { .. } => &["-1", "1.5", "\"5\"", "true", "[1]", "{ a = 1 }", "1979-05-27"],
             Kind::Choice { .. } => &["-1", "true", "\"nothing such\"", "[\"a\"]", "{ a = 1 }"],
             Kind::Text { .. } => &["-1", "true", "1.5", "[\"a\"]", "{ a = 1 }"],
+            Kind::Numbers { .. } => &["-1", "true", "\"a\"", "[\"1\"]", "[[1]]", "[1.5]", "{ a = 1 }"],
             Kind::List { .. } => &["-1", "true", "\"a\"", "[1]", "[[\"a\"]]", "{ a = 1 }"],
         };
         for value in of_kind {
@@ -713,6 +714,7 @@ fn a_wrong_value_of_any_setting_names_place_key_and_expectation() {
             Kind::Bool { .. } => &["yes", "1", "", "TRUE "],
             Kind::Whole { .. } => &["-1", "1.5", "five", "", "1 000", "99999999999999999999"],
             Kind::Choice { .. } => &["nothing such"],
+            Kind::Numbers { .. } => &["3,six", "-1", "6,3"],
             Kind::Text { .. } | Kind::List { .. } => &[],
         };
         for text in texts {

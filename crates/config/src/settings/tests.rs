@@ -50,6 +50,7 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("wallet.mode", "\"off\"", ""),
     ("wallet.scan_private_key", SCAN, PLUS_SPEND),
     ("wallet.spend_public_key", SPEND, PLUS_SCAN),
+    ("wallet.confirm_at", "[3, 6]", ""),
     ("retention.events", "7", ""),
     ("retention.megabytes", "7", ""),
     ("limits.connections", "7", ""),
@@ -202,6 +203,7 @@ fn the_error_of_each_key_names_it() {
             Kind::Whole { .. } => ["\"5ec2e7\"", "-1", "0.5"],
             Kind::Choice { .. } => ["\"5ec2e7\"", "true", "[\"5ec2e7\"]"],
             Kind::Text { .. } => ["532277", "true", "[\"5ec2e7\"]"],
+            Kind::Numbers { .. } => ["\"5ec2e7\"", "[6, 3]", "[\"5ec2e7\"]"],
             Kind::List { .. } => ["\"5ec2e7\"", "[1, 2]", "[\"5ec2e7 \", \"\\u0000\"]"],
         };
         for value in wrong {

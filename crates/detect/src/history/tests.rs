@@ -28,6 +28,7 @@ fn scans(address: u8, keys: &[Arc<Prepared>]) -> Vec<Scan> {
         next: 0,
         until: 100,
         served: 0,
+        unspent: Vec::new(),
     };
     keys.iter().map(scan).collect()
 }
@@ -183,7 +184,11 @@ fn the_scans_of_a_connection_add_no_more_than_its_mailbox_takes_but_one_block() 
     let scans = scans(1, &[receiver(1)]);
     let through = |outputs, payments, is_untouched| {
         let (blocks, scanned) = paid(outputs);
-        let left = Left { payments, is_untouched };
+        let left = Left {
+            is_current: true,
+            payments,
+            is_untouched,
+        };
         scans[0]
             .scanned(&blocks, scanned, &left)
             .map(|range| range.through.height)

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod model;
+
 fn txid(n: u8) -> Txid {
     Txid::from_byte_array([n; 32])
 }
@@ -20,6 +22,7 @@ fn payment(block: Option<(u32, BlockHash)>) -> KnownPayment {
     KnownPayment {
         block,
         confirmations: block.map_or(0, |_| 1),
+        confirmed: 0,
         timestamp: 1,
         amount_sats: 100_000_000,
         fee_sats: None,
@@ -31,8 +34,21 @@ fn payment(block: Option<(u32, BlockHash)>) -> KnownPayment {
     }
 }
 
+/// A spend by transaction `n`.
+fn spend(n: u8, block: Option<(u32, BlockHash)>) -> Spend {
+    Spend {
+        by: txid(n),
+        vin: Some(0),
+        block,
+        timestamp: 1,
+    }
+}
+
 fn word(change: &Change) -> (&'static str, u32) {
     match &change.event {
+        Event::PaymentConfirmed(p) => ("confirmed", p.confirmations),
+        Event::PaymentSpent(s) => ("spent", s.confirmations),
+        Event::PaymentSpentReverted(s) => ("unspent", s.confirmations),
         Event::PaymentDetected(p) => ("detected", p.confirmations),
         Event::PaymentReverted(p) => ("reverted", p.confirmations),
         other => panic!("{other:?}"),
@@ -63,9 +79,13 @@ fn seen_confirmed_and_again() {
 fn a_reorganisation_reverts_and_reports_again() {
     let mut ledger = Ledger::default();
     ledger.seen(outpoint(1), payment(Some((5, block(b'b')))));
-    assert!(ledger.disconnected(block(b'o')).is_empty());
+    assert!(ledger.disconnected(block(b'o'), |_| false).is_empty());
     assert_eq!(
-        ledger.disconnected(block(b'b')).iter().map(word).collect::<Vec<_>>(),
+        ledger
+            .disconnected(block(b'b'), |_| false)
+            .iter()
+            .map(word)
+            .collect::<Vec<_>>(),
         [("reverted", 1)]
     );
     assert_eq!(word(&ledger.seen(outpoint(1), payment(None)).unwrap()), ("detected", 0));
@@ -89,50 +109,95 @@ fn a_replacement_names_what_replaced() {
 
 #[test]
 fn payments_lost_from_the_mempool_are_reverted_after_a_sync() {
-    let mut ledger = Ledger::of([1, 2].map(|n| (outpoint(n), payment(None))));
+    let known = |n| Output {
+        known: Known::Recent(payment(None)),
+        spend: Some(spend(n + 10, None)),
+    };
+    let mut ledger = Ledger::of([1, 2].map(|n| (outpoint(n), known(n))));
     ledger.seen(outpoint(3), payment(Some((7, block(b'b')))));
-    let changes = ledger.mempool_is(|t| *t == txid(2));
-    assert_eq!(changes.iter().map(|c| c.outpoint).collect::<Vec<_>>(), [outpoint(1)]);
+    let changes = ledger.mempool_is(|t| *t == txid(2) || *t == txid(11));
+    let outpoints: Vec<_> = changes.iter().map(|c| (word(c).0, c.outpoint)).collect();
+    // The spend of the first is still in the mempool, and goes with its payment.
+    assert_eq!(
+        outpoints,
+        [
+            ("unspent", outpoint(2)),
+            ("unspent", outpoint(1)),
+            ("reverted", outpoint(1))
+        ]
+    );
 }
 
 #[test]
-fn buried_payments_are_forgotten() {
+fn the_outputs_of_buried_payments_are_kept_until_their_spends_are_buried() {
     let mut ledger = Ledger::default();
     ledger.seen(outpoint(1), payment(Some((5, block(5)))));
     ledger.seen(outpoint(2), payment(Some((6, block(6)))));
-    let bytes = ledger.bytes();
-    assert_eq!(ledger.finalize(5), [outpoint(1)]);
-    assert_eq!(ledger.bytes(), bytes / 2);
-    assert!(ledger.disconnected(block(5)).is_empty());
-    assert_eq!(ledger.disconnected(block(6)).len(), 1);
-    assert_eq!(ledger.bytes(), 0);
+    assert_eq!(ledger.finalize(5), BTreeSet::from([outpoint(1)]));
+    assert_eq!(ledger.bytes(), PAYMENT_BYTES + COIN_BYTES);
+    assert!(ledger.disconnected(block(5), |_| false).is_empty());
+    // Long after.
+    assert_eq!(word(&ledger.spent(outpoint(1), spend(9, None))[0]), ("spent", 0));
+    assert_eq!(
+        word(&ledger.spent(outpoint(1), spend(9, Some((90, block(90)))))[0]),
+        ("spent", 1)
+    );
+    assert_eq!(
+        ledger
+            .disconnected(block(90), |_| false)
+            .iter()
+            .map(word)
+            .collect::<Vec<_>>(),
+        [("unspent", 1)]
+    );
+    assert_eq!(
+        word(&ledger.spent(outpoint(1), spend(9, Some((90, block(91)))))[0]),
+        ("spent", 1)
+    );
+    assert_eq!(ledger.finalize(89), BTreeSet::from([outpoint(2)]));
+    assert_eq!(ledger.finalize(90), BTreeSet::from([outpoint(1)]));
+    assert_eq!(ledger.bytes(), COIN_BYTES, "the second is not spent");
+    assert!(ledger.output(&outpoint(1)).is_none());
 }
 
-proptest! {
-    /// Whatever happens, the events of one payment alternate: nothing is reported twice, and nothing is reverted that
-    /// was not reported.
-    #[test]
-    fn the_story_of_each_payment_makes_sense(steps in proptest::collection::vec((0u8..5, 0u8..3), 0..60)) {
-        let mut ledger = Ledger::default();
-        let mut reported: BTreeMap<OutPoint, Option<u32>> = BTreeMap::new();
-        for (step, n) in steps {
-            let changes: Vec<Change> = match step {
-                0 => ledger.seen(outpoint(n), payment(None)).into_iter().collect(),
-                1 => ledger.seen(outpoint(n), payment(Some((n.into(), block(b'b'))))).into_iter().collect(),
-                2 => ledger.left(txid(n), None),
-                3 => ledger.disconnected(block(b'b')),
-                _ => ledger.mempool_is(|t| *t == txid(n)),
-            };
-            for change in changes {
-                let before = reported.get(&change.outpoint).copied().flatten();
-                let now = match word(&change) {
-                    ("detected", 0) => { prop_assert_eq!(before, None); Some(0) }
-                    ("detected", _) => { prop_assert!(before != Some(1)); Some(1) }
-                    (_, confirmations) => { prop_assert_eq!(before, Some(confirmations)); None }
-                };
-                prop_assert_eq!(ledger.payments.get(&change.outpoint).map(|p| p.confirmations), now);
-                reported.insert(change.outpoint, now);
-            }
-        }
-    }
+#[test]
+fn a_spend_is_replaced_by_the_transaction_that_confirms() {
+    let mut ledger = Ledger::default();
+    ledger.seen(outpoint(1), payment(Some((5, block(5)))));
+    ledger.spent(outpoint(1), spend(8, None));
+    let changes = ledger.spent(outpoint(1), spend(9, Some((6, block(6)))));
+    assert_eq!(
+        changes.iter().map(word).collect::<Vec<_>>(),
+        [("unspent", 0), ("spent", 1)]
+    );
+    let Event::PaymentSpentReverted(reverted) = &changes[0].event else {
+        panic!("not reverted")
+    };
+    assert_eq!(
+        (&*reverted.spent_by, reverted.replaced_by.as_deref()),
+        (&*txid(8).to_string(), Some(&*txid(9).to_string()))
+    );
+    // The signal of the conflict comes later.
+    assert!(ledger.left(txid(8), Some(txid(9))).is_empty());
+}
+
+#[test]
+fn a_depth_is_reached_once_for_each_block_of_a_payment() {
+    let mut ledger = Ledger::default();
+    let words = |changes: Vec<Change>| changes.iter().map(word).collect::<Vec<_>>();
+    let depths = [1, 3, 6];
+    ledger.seen(outpoint(1), payment(Some((5, block(5)))));
+    assert_eq!(words(ledger.deepened(5, &depths)), [("confirmed", 1)]);
+    assert!(ledger.deepened(6, &depths).is_empty());
+    assert_eq!(words(ledger.deepened(7, &depths)), [("confirmed", 3)]);
+    // A reorganisation above its block.
+    assert!(ledger.deepened(6, &depths).is_empty() && ledger.deepened(7, &depths).is_empty());
+    // One of its block.
+    assert_eq!(words(ledger.disconnected(block(5), |_| false)), [("reverted", 3)]);
+    ledger.seen(outpoint(1), payment(Some((5, block(6)))));
+    assert_eq!(
+        words(ledger.deepened_one(outpoint(1), 10, &depths)),
+        [("confirmed", 1), ("confirmed", 3), ("confirmed", 6)]
+    );
+    assert!(ledger.deepened(4, &depths).is_empty(), "a tip below its block");
 }

@@ -1,8 +1,8 @@
 use std::time::Instant;
 
-use bitcoin::Amount;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
+use bitcoin::{Amount, BlockHash};
 use sdk_relay_bip352::{EligibleTx, OutputTweak, Receiver, ScanKey};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_index::IndexState;
@@ -64,6 +64,7 @@ fn watch<'a>(watches: &'a mut Watches, all: &Arc<Mailboxes>) -> (&'a mut Watch, 
         addresses: HashMap::from([(None, "sprt1".to_owned())]),
         mailbox,
         history: None,
+        confirm_at: Vec::new(),
     };
     let history = watch_history::requested(Heights { from: 0, to: None });
     let Ok(watch) = watches.add(order, Some(history), 100) else {
@@ -94,33 +95,175 @@ fn scanned(watch: &Watch, from: u32, height: u32, outputs: u32) -> ScannedRange 
         time: 1,
         row,
         matches,
+        spends: Vec::new(),
     };
     ScannedRange {
         watch_id: watch.id().to_owned(),
         from,
         through: at(height),
         found: vec![found],
+        later: Vec::new(),
+        index_tip: Some(at(TIP)),
         missing: None,
     }
 }
 
+/// The events that were sent, without the progress: type, confirmations, the spend in the chain.
+fn sent(frames: &mut MailboxReceiver) -> Vec<(&'static str, u32, Option<u32>)> {
+    let mut all = Vec::new();
+    while let Some(message) = frames.try_next() {
+        let WatchMessage::Payment(message) = message else {
+            continue;
+        };
+        let is_detected = matches!(message.notification.event, Event::PaymentDetected(_));
+        assert_eq!(message.found.is_some(), is_detected);
+        assert!(message.notification.event.watch_id().is_some());
+        all.push(match message.notification.event {
+            Event::PaymentDetected(p) => ("detected", p.confirmations, p.spent_height),
+            Event::PaymentReverted(p) => ("reverted", p.confirmations, p.spent_height),
+            Event::PaymentConfirmed(p) => ("confirmed", p.confirmations, p.spent_height),
+            Event::PaymentSpent(s) => ("spent", s.confirmations, s.block_height),
+            Event::PaymentSpentReverted(s) => ("unspent", s.confirmations, s.block_height),
+            other => panic!("{other:?}"),
+        });
+    }
+    all
+}
+
+/// A spend of output 0 in the chain; without its transaction, if only the height is known.
+fn spent_at(height: u32, is_named: bool) -> Vec<(u32, ChainSpend)> {
+    let spend = ChainSpend {
+        at: at(height),
+        time: 1,
+        by: is_named.then(|| (Txid::from_byte_array([9; 32]), None)),
+    };
+    vec![(0, spend)]
+}
+
+const FINAL: u32 = TIP - KEPT_BLOCKS;
+
 #[test]
-fn buried_payments_are_sent_and_not_kept() {
+fn of_buried_payments_the_outputs_that_are_not_finally_spent_are_kept() {
     let (mut watches, all) = (Watches::default(), Arc::default());
     let (watch, mut frames) = watch(&mut watches, &all);
-    let finalized = TIP - KEPT_BLOCKS;
-    for (from, height, is_kept) in [
-        (0, 10, false),
-        (11, finalized, false),
-        (finalized + 1, finalized + 1, true),
+    let mut from = 0;
+    let mut bytes = 0;
+    for (height, spends, expected, is_kept) in [
+        (10, spent_at(FINAL, true), Some(FINAL), false),
+        (11, spent_at(12, false), Some(12), false),
+        (12, spent_at(FINAL + 1, true), Some(FINAL + 1), true),
+        // What spends it is not known, and its block is not final: nothing could be reverted.
+        (13, spent_at(FINAL + 1, false), Some(FINAL + 1), false),
+        (FINAL, Vec::new(), None, true),
+        (FINAL + 1, Vec::new(), None, true),
+        // Above the tip of detection, which will report it.
+        (FINAL + 2, spent_at(TIP + 1, true), None, true),
     ] {
-        let (_, news) = watch.scanned(&scanned(watch, from, height, 3), TIP);
-        assert_eq!((news, watch.ledger.bytes() > 0), (3, is_kept), "height {height}");
+        let mut range = scanned(watch, from, height, 1);
+        range.found[0].spends = spends;
+        let (_, news) = watch.scanned(&range, TIP, |_| None);
+        let now = watch.ledger.bytes();
+        assert_eq!((news, now > bytes), (1, is_kept), "height {height}");
+        assert_eq!(sent(&mut frames), [("detected", TIP - height + 1, expected)]);
+        (from, bytes) = (height + 1, now);
     }
+    // The spend that is not final is reverted with its block.
+    watch.disconnected(at(FINAL + 1), TIP, |_| false);
+    let reverted = sent(&mut frames);
     assert_eq!(
-        std::iter::from_fn(|| frames.try_next()).count(),
-        9 + 2,
-        "three times three, and the progress twice"
+        reverted,
+        [("unspent", 1, Some(FINAL + 1)), ("reverted", KEPT_BLOCKS, None)]
+    );
+}
+
+#[test]
+fn the_newest_blocks_and_the_mempool_spend_what_a_history_finds() {
+    let (mut watches, all) = (Watches::default(), Arc::default());
+    let (watch, mut frames) = watch(&mut watches, &all);
+    let spend = |block| Spend {
+        by: Txid::from_byte_array([8; 32]),
+        vin: Some(3),
+        block,
+        timestamp: 1,
+    };
+    let in_block = spend(Some((TIP, at(TIP).hash)));
+    watch.scanned(&scanned(watch, 0, 10, 1), TIP, |_| Some(in_block.clone()));
+    assert_eq!(sent(&mut frames), [("detected", TIP - 9, Some(TIP))]);
+    watch.scanned(&scanned(watch, 11, TIP, 1), TIP, |_| Some(spend(None)));
+    assert_eq!(sent(&mut frames), [("detected", 1, None), ("spent", 0, None)]);
+    // Both are spent by the same transaction here, which is mined again.
+    watch.disconnected(at(TIP), TIP - 1, |_| false);
+    let reverted = sent(&mut frames);
+    assert_eq!(
+        reverted,
+        [("unspent", 1, Some(TIP)), ("unspent", 0, None), ("reverted", 1, None)]
+    );
+}
+
+/// The index was incomplete when the payment was found.
+#[test]
+fn a_history_reports_later_what_spends_its_payments() {
+    let (mut watches, all) = (Watches::default(), Arc::default());
+    let (watch, mut frames) = watch(&mut watches, &all);
+    watch.scanned(&scanned(watch, 0, 10, 1), TIP, |_| None);
+    let outpoint = OutPoint::new(paid(10, 1).0.facts.txid, 0);
+    let mut range = scanned(watch, 11, TIP, 0);
+    range.found.clear();
+    range.later = spent_at(2_000, true)
+        .into_iter()
+        .map(|(_, spend)| (outpoint, spend))
+        .collect();
+    watch.scanned(&range, TIP, |_| None);
+    assert_eq!(
+        sent(&mut frames),
+        [("detected", TIP - 9, None), ("spent", 1, Some(2_000))]
+    );
+    // The spend is final with the next block.
+    watch.finalize(TIP - KEPT_BLOCKS);
+    assert_eq!(watch.ledger.bytes(), 0);
+}
+
+#[test]
+fn depths_that_a_payment_of_a_history_has_reached_are_not_reported() {
+    let (mut watches, all) = (Watches::default(), Arc::default());
+    let (watch, mut frames) = watch(&mut watches, &all);
+    watch.confirm_at = [2, 3, 5].into();
+    watch.scanned(&scanned(watch, 0, TIP - 2, 1), TIP, |_| None);
+    watch.deepened(TIP);
+    assert_eq!(sent(&mut frames), [("detected", 3, None)]);
+    watch.deepened(TIP + 1);
+    watch.deepened(TIP + 2);
+    // The history is not complete: live notifications wait for it.
+    assert_eq!(sent(&mut frames), []);
+    watch.scanned(&scanned(watch, TIP - 1, TIP, 1), TIP + 2, |_| None);
+    assert_eq!(sent(&mut frames), [("detected", 3, None), ("confirmed", 5, None)]);
+}
+
+/// Of transactions in one block: the scan for a watch reports the payment after detection has seen its spend.
+#[test]
+fn a_payment_that_is_found_after_its_spend_is_reported_with_it() {
+    let (mut watches, all) = (Watches::default(), Arc::default());
+    let (watch, mut frames) = watch(&mut watches, &all);
+    watch.history = None;
+    watch.confirm_at = [1].into();
+    let (row, matches) = paid(1, 2);
+    let outpoint = OutPoint::new(row.facts.txid, 1);
+    let mut spends = Spends::of_block(at(TIP), 1);
+    spends.add(Txid::from_byte_array([8; 32]), &[(outpoint, 4)]);
+    watch.spent_in(&spends);
+    assert_eq!(sent(&mut frames), [], "it is not known yet");
+    let payments = watch.payments(&row, &matches, Place::Block(at(TIP), 1));
+    let spent = vec![(outpoint, spends.get(&outpoint).unwrap())];
+    assert_eq!(watch.found(&payments, &spent, TIP), 2);
+    assert_eq!(
+        sent(&mut frames),
+        [
+            ("detected", 1, None),
+            ("confirmed", 1, None),
+            ("detected", 1, None),
+            ("spent", 1, Some(TIP)),
+            ("confirmed", 1, None)
+        ]
     );
 }
 
@@ -132,7 +275,7 @@ fn a_connection_with_too_many_payments_is_given_up_with_the_reason() {
     for n in 0..1_000 {
         let (row, matches) = paid(n, 100);
         let payments = watch.payments(&row, &matches, Place::Mempool(1));
-        kept += watch.found(&payments);
+        kept += watch.found(&payments, &Vec::new(), TIP);
         // The client reads all that it is sent.
         while frames.try_next().is_some() {}
         if watch.mailbox.is_dead() {
@@ -144,7 +287,10 @@ fn a_connection_with_too_many_payments_is_given_up_with_the_reason() {
     assert!(reason.contains("too many payments"), "{reason}");
     // No state is kept for it, and its history stops.
     let bytes = watch.ledger.bytes();
-    assert_eq!(watch.scanned(&scanned(watch, 0, TIP, 1), TIP), (NextScan::Done, 0));
+    assert_eq!(
+        watch.scanned(&scanned(watch, 0, TIP, 1), TIP, |_| None),
+        (NextScan::Done, 0)
+    );
     assert_eq!(watch.ledger.bytes(), bytes);
     watches.forget_dead();
     assert_eq!(watches.len(), 0);

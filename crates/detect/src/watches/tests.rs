@@ -45,6 +45,7 @@ fn order(mailbox: &Mailbox, keys: u8) -> WatchOrder {
         addresses: HashMap::new(),
         mailbox: mailbox.clone(),
         history: None,
+        confirm_at: Vec::new(),
     }
 }
 

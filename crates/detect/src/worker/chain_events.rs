@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bitcoin::{BlockHash, Transaction, Txid};
+use bitcoin::{BlockHash, OutPoint, Transaction, TxOut, Txid};
 use sdk_relay_bip352::{Hit, TxWithPrevouts};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts, ChainEvent, LeaveReason, MempoolTx};
 use sdk_relay_protocol::{BlockDisconnected, BlockMined, Event, Tweaks};
@@ -15,8 +15,10 @@ use tracing::{Instrument as _, Span};
 
 use super::commit::PendingCommit;
 use super::{BlockScan, Worker};
+use crate::known_payment::KnownPayment;
 use crate::rows::{Place, facts_of, payment_of, rows_of, to_scripts, tweak_tx};
 use crate::scan::scan;
+use crate::spend::{Spends, inputs_of};
 
 /// Span of log lines while detection handles this event. Payments have no span, so that the log does not reveal their
 /// owner.
@@ -61,15 +63,20 @@ impl Worker {
                 change = Some(BlockChange::Jump(at.height, at.hash));
                 let seen = self.tip();
                 self.recent.clear();
+                self.recent_spends.clear();
                 self.remember(at);
                 self.jumped(seen, at.height);
             }
             ChainEvent::TxsEntered(txs) => self.enter(&txs, &mut pending),
             ChainEvent::TxLeft { txid, reason } => self.leave(txid, reason, &mut pending),
             ChainEvent::MempoolSynced => {
-                let (mempool, block_scans) = (&self.mempool, &self.block_scans);
-                pending.payments(self.ledger.mempool_is(|t| mempool.contains(t)));
-                let is_waiting = |t: &Txid| mempool.contains(t) || block_scans.iter().any(|b| b.txids.contains(t));
+                let (mempool, block_scans, spends) = (&self.mempool, &self.block_scans, &self.recent_spends);
+                pending.outputs(self.ledger.mempool_is(|t| mempool.contains(t)));
+                // A spend whose block is not reported, because that of the payment is not, is still reported as
+                // unconfirmed.
+                let is_waiting = |t: &Txid| {
+                    mempool.contains(t) || spends.has_tx(t) || block_scans.iter().any(|b| b.txids.contains(t))
+                };
                 self.watches.iter_mut().for_each(|w| w.mempool_is(is_waiting));
                 self.parts.vitals.set_mempool_known();
             }
@@ -110,8 +117,13 @@ impl Worker {
             .iter()
             .map(|(tx, prevouts)| facts_of(tx.compute_txid(), tx, prevouts))
             .collect();
-        for (facts, (tx, _)) in facts.iter().zip(&txs) {
+        // All of them first: none spends an output unconfirmed any more.
+        for facts in &facts {
             self.mempool.remove(&facts.txid);
+        }
+        let mut spends = Spends::of_block(at, u64::from(header.time));
+        for (facts, (tx, prevouts)) in facts.iter().zip(&txs) {
+            spends.add(facts.txid, &self.inputs_of(tx, prevouts));
             self.find_for_wallet(*facts, tx, place, &mut pending);
         }
         let rows: Vec<Arc<Row>> = rows_of(&self.parts.scanner, &facts, &txs)
@@ -125,6 +137,9 @@ impl Worker {
         self.parts.metrics.blocks_connected.inc();
         let hits = scan(&self.parts.scanner, self.parts.own.as_slice(), &rows);
         self.notify_own(hits, &rows, place, &mut pending);
+        // After all payments of the block: one may be spent in the same block.
+        pending.outputs(self.ledger.spent_in(&spends));
+        pending.outputs(self.ledger.deepened(at.height, &self.parts.confirm_at));
         let tweaks = Tweaks {
             block_height: at.height,
             block_hash: at.hash.to_string(),
@@ -137,17 +152,24 @@ impl Worker {
         let parts = tweaks.into_parts().into_iter();
         pending.events.extend(parts.map(Event::Tweaks));
         if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {
-            pending.forgotten.extend(self.ledger.finalize(deep));
+            pending.changed.extend(self.ledger.finalize(deep));
             self.watches.iter_mut().for_each(|w| w.finalize(deep));
+        }
+        for watch in self.watches.iter_mut() {
+            watch.spent_in(&spends);
+            watch.deepened(at.height);
         }
         if let Some(batch) = self.scan_for_watches(rows, Some((at, u64::from(header.time)))) {
             self.block_scans.push(BlockScan {
+                height: at.height,
                 hash: at.hash,
                 txids: batch.rows.iter().map(|row| row.facts.txid).collect(),
                 waiting: self.watches.clients().map(|client| client.owner).collect(),
                 rows: batch,
             });
         }
+        let oldest_scan = self.block_scans.iter().map(|block| block.height).min();
+        self.recent_spends.connect(at.height, at.hash, spends, oldest_scan);
         self.commit(pending, Some(BlockChange::Connect(at.height, at.hash)), stop)
             .await;
         self.parts.vitals.set_tip(at.height);
@@ -156,12 +178,14 @@ impl Worker {
     pub(super) fn disconnect(&mut self, at: BlockRef, parent: BlockHash, pending: &mut PendingCommit) {
         self.parts.metrics.blocks_disconnected.inc();
         let hash = at.hash.to_string();
+        let spends = self.recent_spends.disconnect(at.hash);
+        let is_of_block = |txid: &Txid| spends.as_ref().is_some_and(|spends| spends.has_tx(txid));
         // Payments are reverted before their block, in the reverse order of their detection.
-        pending.payments(self.ledger.disconnected(at.hash));
+        pending.outputs(self.ledger.disconnected(at.hash, is_of_block));
         let tip = at.height.saturating_sub(1);
         self.watches
             .iter_mut()
-            .for_each(|w| w.disconnected(at.height, at.hash, tip));
+            .for_each(|w| w.disconnected(at, tip, is_of_block));
         // The rest of its scan is not needed.
         for block in self.block_scans.extract_if(.., |block| block.hash == at.hash) {
             block.rows.cancel();
@@ -178,24 +202,30 @@ impl Worker {
     }
 
     pub(super) fn enter(&mut self, txs: &[Arc<MempoolTx>], pending: &mut PendingCommit) {
-        let place = Place::Mempool(unix_now());
+        let now = unix_now();
+        let place = Place::Mempool(now);
         let given: Vec<TxWithPrevouts<'_>> = txs.iter().map(|t| (&t.tx, t.prevouts.as_slice())).collect();
         let facts: Vec<Facts> = txs.iter().map(|t| facts_of(t.txid, &t.tx, &t.prevouts)).collect();
         let mut rows = Vec::new();
-        for (row, (facts, (tx, _))) in rows_of(&self.parts.scanner, &facts, &given)
+        let mut spends = Spends::of_mempool(now);
+        for (row, (facts, (tx, prevouts))) in rows_of(&self.parts.scanner, &facts, &given)
             .into_iter()
             .zip(facts.iter().zip(&given))
         {
             self.find_for_wallet(*facts, tx, place, pending);
-            self.mempool.insert(facts.txid, row.clone());
+            let inputs = self.inputs_of(tx, prevouts);
+            self.mempool.insert(facts.txid, row.clone(), &inputs, now);
+            spends.add(facts.txid, &inputs);
             rows.extend(row);
         }
         self.parts.metrics.transactions_scanned.inc_by(txs.len() as u64);
-        if rows.is_empty() {
-            return;
+        if !rows.is_empty() {
+            let hits = scan(&self.parts.scanner, self.parts.own.as_slice(), &rows);
+            self.notify_own(hits, &rows, place, pending);
         }
-        let hits = scan(&self.parts.scanner, self.parts.own.as_slice(), &rows);
-        self.notify_own(hits, &rows, place, pending);
+        // After the payments: a transaction may spend an output of another that entered with it.
+        pending.outputs(self.ledger.spent_in(&spends));
+        self.watches.iter_mut().for_each(|w| w.spent_in(&spends));
         self.scan_for_watches(rows, None);
     }
 
@@ -208,7 +238,7 @@ impl Worker {
         if let Some(by) = by {
             self.detection.set_replaced(txid, by);
         }
-        pending.payments(self.ledger.left(txid, by));
+        pending.outputs(self.ledger.left(txid, by));
         self.watches.iter_mut().for_each(|w| w.left(txid, by));
     }
 
@@ -224,17 +254,38 @@ impl Worker {
         }
         let payments = to_scripts(facts, tx, place, &self.wallet_scripts, self.parts.network);
         for (outpoint, payment) in payments {
-            pending.payments(self.ledger.seen(outpoint, payment));
+            self.seen(outpoint, payment, pending);
         }
     }
 
+    /// An output that pays the relay's own wallets. What spends it may have been in the mempool before: a block that is
+    /// disconnected returns transactions whose children have stayed there.
+    fn seen(&mut self, outpoint: OutPoint, payment: KnownPayment, pending: &mut PendingCommit) {
+        let Some(change) = self.ledger.seen(outpoint, payment) else {
+            return;
+        };
+        pending.outputs([change]);
+        if let Some(spend) = self.mempool.spend_of(&outpoint) {
+            pending.outputs(self.ledger.spent(outpoint, spend));
+        }
+    }
+
+    /// The inputs of a transaction that can spend a payment.
+    fn inputs_of(&self, tx: &Transaction, prevouts: &[TxOut]) -> Vec<(OutPoint, u32)> {
+        inputs_of(tx, prevouts, |outpoint, prevout| {
+            self.wallet_scripts.contains(&prevout.script_pubkey) || self.ledger.contains(outpoint)
+        })
+    }
+
     pub(super) fn notify_own(&mut self, hits: Vec<Hit>, rows: &[Arc<Row>], place: Place, pending: &mut PendingCommit) {
-        let Some(own_address) = &self.own_address else { return };
+        let Some(own_address) = self.own_address.clone() else {
+            return;
+        };
         for Hit { row, matches, .. } in hits {
             let Some(row) = rows.get(row) else { continue };
             for found in &matches {
-                let (outpoint, payment) = payment_of(row, found, place, Arc::clone(own_address), false);
-                pending.payments(self.ledger.seen(outpoint, payment));
+                let (outpoint, payment) = payment_of(row, found, place, Arc::clone(&own_address), false);
+                self.seen(outpoint, payment, pending);
             }
         }
     }

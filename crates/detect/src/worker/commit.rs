@@ -1,10 +1,11 @@
 //! Commits events, and publishes them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bitcoin::OutPoint;
 use bytes::Bytes;
-use sdk_relay_protocol::{EncodeError, Event, Notification, Payment, ServerMessage, encode};
+use sdk_relay_protocol::{EncodeError, Event, Notification, ServerMessage, encode};
 use sdk_relay_store::{Batch, BlockChange, InvalidBlockHash, LogEntry};
 use sdk_relay_telemetry::Stages;
 use sdk_relay_telemetry::clock::unix_now;
@@ -17,22 +18,19 @@ use crate::ledger::Change;
 /// Retry interval of a failed commit, so that detection resumes soon after space was freed on a full disk.
 const COMMIT_RETRY: Duration = Duration::from_secs(1);
 
-/// What one chain event causes: events to log, in order, and changes of stored payments.
+/// What one chain event causes: events to log, in order, and the outputs of the relay's own wallets whose records
+/// change.
 #[derive(Default)]
 pub(super) struct PendingCommit {
     pub(super) events: Vec<Event>,
-    kept: Vec<(OutPoint, Option<Payment>)>,
-    pub(super) forgotten: Vec<OutPoint>,
+    pub(super) changed: BTreeSet<OutPoint>,
 }
 
 impl PendingCommit {
-    pub(super) fn payments(&mut self, changes: impl IntoIterator<Item = Change>) {
+    /// Changes of the ledger of the relay's own wallets.
+    pub(super) fn outputs(&mut self, changes: impl IntoIterator<Item = Change>) {
         for Change { outpoint, event } in changes {
-            let kept = match &event {
-                Event::PaymentDetected(payment) => Some(Payment::clone(payment)),
-                _ => None,
-            };
-            self.kept.push((outpoint, kept));
+            self.changed.insert(outpoint);
             self.events.push(event);
         }
     }
@@ -46,19 +44,15 @@ impl Worker {
         self.commit(pending, None, stop).await;
     }
 
-    /// Commits events and payments, and then publishes them. Retries until the store accepts them: continuing without
-    /// them would lose events.
+    /// Commits events and records, and then publishes the events. Retries until the store accepts them: continuing
+    /// without them would lose events.
     pub(super) async fn commit(
         &mut self,
         pending: PendingCommit,
         block: Option<BlockChange>,
         stop: &CancellationToken,
     ) {
-        let PendingCommit {
-            events,
-            kept,
-            forgotten,
-        } = pending;
+        let PendingCommit { events, changed } = pending;
         for event in &events {
             match event {
                 Event::PaymentDetected(_) => self.parts.metrics.payments_detected.inc(),
@@ -70,10 +64,12 @@ impl Worker {
             .zip(events)
             .map(|(id, event)| entry(id, event))
             .collect::<Result<Vec<_>, _>>();
-        let payments = kept
+        let payments = changed
             .into_iter()
-            .chain(forgotten.into_iter().map(|o| (o, None)))
-            .map(|(outpoint, payment)| Ok((outpoint, payment.map(|p| encode(&p)).transpose()?)))
+            .map(|outpoint| {
+                let output = self.ledger.output(&outpoint);
+                Ok((outpoint, output.map(|output| output.encode(outpoint)).transpose()?))
+            })
             .collect::<Result<Vec<_>, InvalidEvent>>();
         let batch = match entries.and_then(|events| payments.map(|payments| (events, payments))) {
             Ok((events, payments)) => Batch {

@@ -25,12 +25,14 @@ use sdk_relay_config::Network;
 use sdk_relay_events::{Hub, Next};
 use sdk_relay_protocol::{Event, ServerMessage, Topic, Topics};
 use sdk_relay_scheduler::{SpawnThread, ThreadWork};
-use sdk_relay_store::{EventLog, ReadLimit, Retention, Store};
+use sdk_relay_store::{Batch, BlockChange, EventLog, ReadLimit, Retention, Store};
 use sdk_relay_telemetry::Vitals;
 use tokio::time::timeout;
 
 use super::*;
 use crate::commands::WatchOrder;
+use crate::own_record::Known;
+use crate::spend::Coin;
 use crate::start;
 
 mod simulated;
@@ -165,11 +167,16 @@ fn observed(event: ChainEvent) -> Observed {
     }
 }
 
-/// Events of the log: the height of a block, the confirmations of a payment.
-#[derive(Debug, PartialEq)]
+/// Events of the log: the height of a block, the confirmations of a payment or a spend.
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Logged {
     Block(u32),
+    Disconnected(u32),
     Payment(u32),
+    Reverted(u32),
+    Confirmed(u32),
+    Spent(u32),
+    Unspent(u32),
 }
 
 fn logged(store: &Store) -> Vec<Logged> {
@@ -182,7 +189,12 @@ fn logged(store: &Store) -> Vec<Logged> {
     let logged = events.filter_map(|message| match message {
         ServerMessage::Notification(n) => match n.event {
             Event::BlockMined(block) => Some(Logged::Block(block.block_height)),
+            Event::BlockDisconnected(block) => Some(Logged::Disconnected(block.block_height)),
             Event::PaymentDetected(payment) => Some(Logged::Payment(payment.confirmations)),
+            Event::PaymentReverted(payment) => Some(Logged::Reverted(payment.confirmations)),
+            Event::PaymentConfirmed(payment) => Some(Logged::Confirmed(payment.confirmations)),
+            Event::PaymentSpent(spent) => Some(Logged::Spent(spent.confirmations)),
+            Event::PaymentSpentReverted(spent) => Some(Logged::Unspent(spent.confirmations)),
             _ => None,
         },
         _ => None,
@@ -210,9 +222,20 @@ fn fixture(engine: impl Engine + 'static) -> Fixture {
     let scanner = Scanner::new(Arc::new(engine), |_, error| {
         assert_eq!(error, None, "the fast engine does not fail");
     });
-    let parts = Parts {
-        store: Arc::<Store>::clone(&store),
-        hub: Arc::clone(&hub),
+    let parts = parts(&store, &hub, &scanner);
+    Fixture {
+        _dir: dir,
+        store,
+        hub,
+        scanner,
+        parts,
+    }
+}
+
+fn parts(store: &Arc<Store>, hub: &Arc<Hub>, scanner: &Scanner) -> Parts {
+    Parts {
+        store: Arc::<Store>::clone(store),
+        hub: Arc::clone(hub),
         metrics: Arc::default(),
         vitals: Arc::new(Vitals::new(None)),
         timings: Arc::default(),
@@ -220,15 +243,10 @@ fn fixture(engine: impl Engine + 'static) -> Fixture {
         own: Some(Arc::new(scanner.prepare(receiver(0)))),
         scanner: scanner.clone(),
         index: None,
+        chain: None,
         max_watches: usize::from(MANY),
+        confirm_at: Vec::new(),
         wallet_scripts: None,
-    };
-    Fixture {
-        _dir: dir,
-        store,
-        hub,
-        scanner,
-        parts,
     }
 }
 
@@ -254,6 +272,7 @@ async fn a_scan_for_watches_delays_only_the_events_of_their_connection() {
             addresses: HashMap::new(),
             mailbox: mailbox.clone(),
             history: None,
+            confirm_at: Vec::new(),
         };
         started.detection.watch(order).await.expect("a watch");
     }
@@ -318,6 +337,162 @@ async fn a_scan_for_watches_delays_only_the_events_of_their_connection() {
     assert_eq!(frames.len(), all.len());
 
     stop.cancel();
+    let joined = tokio::task::spawn_blocking(move || threads.join());
+    timeout(DEADLINE, joined).await.expect("in time").expect("no panic");
+}
+
+/// Spends the output of a payment.
+fn spend(of: &Transaction) -> (Transaction, Vec<TxOut>) {
+    let tx = Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![TxIn {
+            previous_output: OutPoint::new(of.compute_txid(), 0),
+            witness: Witness::from_slice(&[vec![1; 64]]),
+            ..TxIn::default()
+        }],
+        output: Vec::new(),
+    };
+    (tx, vec![of.output[0].clone()])
+}
+
+fn entered(txs: &[(Transaction, Vec<TxOut>)]) -> Observed {
+    let tx = |(tx, prevouts): &(Transaction, Vec<TxOut>)| {
+        Arc::new(MempoolTx {
+            txid: tx.compute_txid(),
+            tx: tx.clone(),
+            prevouts: prevouts.clone(),
+        })
+    };
+    observed(ChainEvent::TxsEntered(txs.iter().map(tx).collect()))
+}
+
+fn disconnected(height: u32) -> Observed {
+    let hash = |height| {
+        let Observed {
+            event: ChainEvent::BlockConnected { at, .. },
+            ..
+        } = block(height, Vec::new())
+        else {
+            unreachable!("a block")
+        };
+        at
+    };
+    observed(ChainEvent::BlockDisconnected {
+        at: hash(height),
+        parent: hash(height - 1),
+    })
+}
+
+/// Detection is started again before each group of events, with what it has stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spends_of_the_own_wallet_are_logged_once_across_restarts() {
+    use Logged::{Block, Confirmed, Disconnected, Payment, Reverted, Spent, Unspent};
+    let Fixture {
+        _dir,
+        store,
+        hub,
+        scanner,
+        ..
+    } = fixture(Fast::new());
+    let address = receiver(0).address(Network::Regtest.silent_payment());
+    let paid = payment(1, &address);
+    let spent = spend(&paid.0);
+    let both = [paid.clone(), spent.clone()];
+    let synced = || observed(ChainEvent::MempoolSynced);
+    let mut before = 0;
+    for (events, expected) in [
+        (vec![block(1, Vec::new())], vec![Block(1)]),
+        (vec![entered(&both), synced()], vec![Payment(0), Spent(0)]),
+        (vec![entered(&both), synced()], vec![]),
+        // In one block, spend and payment.
+        (vec![block(2, both.to_vec())], vec![Block(2), Payment(1), Spent(1)]),
+        (vec![block(3, Vec::new())], vec![Block(3), Confirmed(2)]),
+        (
+            vec![disconnected(3), disconnected(2)],
+            vec![Disconnected(3), Unspent(1), Reverted(2), Disconnected(2)],
+        ),
+        // Only the payment returns to the mempool; the spend follows with its block.
+        (vec![entered(std::slice::from_ref(&paid)), synced()], vec![Payment(0)]),
+        (
+            vec![
+                block(2, vec![paid]),
+                entered(std::slice::from_ref(&spent)),
+                block(3, vec![spent]),
+            ],
+            vec![Block(2), Payment(1), Spent(0), Block(3), Spent(1), Confirmed(2)],
+        ),
+    ] {
+        let parts = Parts {
+            confirm_at: vec![2],
+            ..parts(&store, &hub, &scanner)
+        };
+        detect(parts, events).await;
+        let log = logged(&store);
+        assert_eq!(log[before..], expected, "after {:?}", &log[..before]);
+        before = log.len();
+    }
+    assert_eq!(store.payments().expect("the store").len(), 1);
+}
+
+/// No reorganisation can revert the payment any more; its output is kept until its spend is as deep.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_output_of_a_payment_of_long_ago_is_spent() {
+    use Logged::{Block, Disconnected, Spent, Unspent};
+    const TIP: u32 = 5_000;
+    let Fixture {
+        _dir,
+        store,
+        hub,
+        scanner,
+        ..
+    } = fixture(Fast::new());
+    let paid = payment(1, &receiver(0).address(Network::Regtest.silent_payment()));
+    let spent = spend(&paid.0);
+    let outpoint = spent.0.input[0].previous_output;
+    let known = Known::Final(Coin {
+        amount_sats: 1_000,
+        address: "sprt1".into(),
+        label: None,
+        height: 7,
+    });
+    let output = Output { known, spend: None };
+    let ChainEvent::BlockDisconnected { parent, .. } = disconnected(TIP + 1).event else {
+        panic!("a block")
+    };
+    let stored = Batch {
+        block: Some(BlockChange::Jump(TIP, parent.hash)),
+        payments: vec![(outpoint, Some(output.encode(outpoint).expect("a record")))],
+        ..Batch::default()
+    };
+    store.commit(&stored).expect("the store");
+    let mut log = Vec::new();
+    for (event, expected) in [
+        (entered(std::slice::from_ref(&spent)), vec![Spent(0)]),
+        (block(TIP + 1, vec![spent.clone()]), vec![Block(TIP + 1), Spent(1)]),
+        (disconnected(TIP + 1), vec![Unspent(1), Disconnected(TIP + 1)]),
+        (block(TIP + 1, vec![spent]), vec![Block(TIP + 1), Spent(1)]),
+    ] {
+        detect(parts(&store, &hub, &scanner), vec![event]).await;
+        log.extend(expected);
+        assert_eq!(logged(&store), log);
+    }
+    let [(_, record)] = &store.payments().expect("the store")[..] else {
+        panic!("one output")
+    };
+    assert!(Output::decode(record).expect("a record").spend.is_some());
+}
+
+/// Runs detection, with what it has stored, until it has processed these events.
+async fn detect(parts: Parts, events: Vec<Observed>) {
+    let (chain, receiver) = mpsc::channel(16);
+    let threads = Threads::default();
+    let started = start(parts, receiver, CancellationToken::new(), &threads).expect("detection");
+    for event in events {
+        chain.send(event).await.expect("detection");
+    }
+    // It ends after the last of them.
+    drop((chain, started));
     let joined = tokio::task::spawn_blocking(move || threads.join());
     timeout(DEADLINE, joined).await.expect("in time").expect("no panic");
 }

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use bitcoin::Txid;
+use bitcoin::{OutPoint, Txid};
 use sdk_relay_chain::BlockRef;
 use tokio::sync::oneshot;
 
 use super::Worker;
 use crate::commands::{Registered, WatchOrder, WatchRefused};
 use crate::history_scan::{NextScan, ScannedRange};
+use crate::mempool::Mempool;
+use crate::recent_spends::RecentSpends;
 use crate::rows::Place;
+use crate::spend::Spend;
+use crate::watch::Spent;
 use crate::watch_history::{self, HistoryPlan};
 use sdk_relay_scheduler::Row;
 use sdk_relay_scheduler::{Batch as Rows, Class, Client, Outcome};
@@ -85,14 +89,18 @@ impl Worker {
     /// Sends the results of a scan of the history to its watch, if the range is in the chain as of the last commit.
     pub(super) fn apply_scanned(&mut self, scanned: &ScannedRange) -> NextScan {
         let holds = scanned.missing.is_some() || self.holds(scanned.through);
+        // Its spends are of the same chain.
+        let holds = holds && scanned.index_tip.is_none_or(|tip| self.is_of_chain(tip));
         let tip = self.tip().unwrap_or_default();
+        let (recent, mempool) = (&self.recent_spends, &self.mempool);
         let Some(watch) = self.watches.by_id(&scanned.watch_id) else {
             return NextScan::Done;
         };
         if !holds {
             return watch.next_scan(true);
         }
-        let (next_scan, payments) = watch.scanned(scanned, tip);
+        let newest = |outpoint: &OutPoint| spend_of(outpoint, recent, mempool);
+        let (next_scan, payments) = watch.scanned(scanned, tip, newest);
         self.parts.metrics.watch_payments_detected.inc_by(payments as u64);
         next_scan
     }
@@ -109,6 +117,16 @@ impl Worker {
         }
         let of_index = |height| index.store.hash_at(height).ok().flatten();
         of_index(*height) == Some(*hash) && of_index(at.height) == Some(at.hash)
+    }
+
+    /// Whether the index with this tip, and the chain as of the last commit, are of one chain.
+    fn is_of_chain(&self, index_tip: BlockRef) -> bool {
+        match (self.recent.last_key_value(), &self.parts.index) {
+            (Some((height, hash)), Some(index)) if *height < index_tip.height => {
+                index.store.hash_at(*height).ok().flatten() == Some(*hash)
+            }
+            _ => self.holds(index_tip),
+        }
     }
 
     /// Scans the current mempool for a new watch: transactions that enter later are scanned for it live.
@@ -158,14 +176,20 @@ impl Worker {
                 let Some(place) = self.place(&batch, row.facts.txid) else {
                     return;
                 };
-                let mut payments = None;
+                let tip = self.tip().unwrap_or_default();
+                let mut found = None;
                 for number in watches {
                     // The watch may have ended during the scan.
                     let Some(watch) = self.watches.by_number(number) else {
                         continue;
                     };
-                    let payments = payments.get_or_insert_with(|| watch.payments(row, &matches, place));
-                    let count = watch.found(payments);
+                    let (mempool, recent) = (&self.mempool, &self.recent_spends);
+                    let (payments, spends) = found.get_or_insert_with(|| {
+                        let payments = watch.payments(row, &matches, place);
+                        let spends = spends_of(payments.iter().map(|found| found.outpoint), recent, mempool);
+                        (payments, spends)
+                    });
+                    let count = watch.found(payments, spends, tip);
                     self.parts.metrics.watch_payments_detected.inc_by(count as u64);
                 }
             }
@@ -217,4 +241,14 @@ impl Worker {
             self.block_scans.retain(|block| !block.waiting.is_empty());
         }
     }
+}
+
+/// What spends these outputs, in the newest blocks or in the mempool.
+fn spends_of(outputs: impl Iterator<Item = OutPoint>, recent: &RecentSpends, mempool: &Mempool) -> Spent {
+    let spend = |outpoint| Some((outpoint, spend_of(&outpoint, recent, mempool)?));
+    outputs.filter_map(spend).collect()
+}
+
+fn spend_of(outpoint: &OutPoint, recent: &RecentSpends, mempool: &Mempool) -> Option<Spend> {
+    recent.spend_of(outpoint).or_else(|| mempool.spend_of(outpoint))
 }

@@ -40,6 +40,8 @@ fn payment(height: Option<u32>, confirmations: u32) -> Payment {
         watch_id: None,
         amount_sats: 0,
         fee_sats: None,
+        spent_by: None,
+        spent_height: None,
         replaced_by: None,
         historical: confirmations > 1,
     }

@@ -72,7 +72,7 @@ fn value(setting: &Setting, change: &Change) -> Object {
                 None => schema,
             }
         }
-        Kind::List { .. } => schema.schema_type(or_null(Type::Array)),
+        Kind::List { .. } | Kind::Numbers { .. } => schema.schema_type(or_null(Type::Array)),
     }
     .build()
 }

@@ -64,7 +64,9 @@ pub(crate) fn start_detection(
         own: input.wallet.own.clone(),
         scanner: input.wallet.scanner.clone(),
         index: input.index,
+        chain: Some(Arc::clone(&input.source.chain)),
         max_watches: config.max_watches,
+        confirm_at: config.confirm_at.clone(),
         wallet_scripts,
     };
     let Started { detection, history } = sdk_relay_detect::start(parts, input.events, stop, supervisor)?;

@@ -32,19 +32,19 @@ async fn pay_and_mine(relay: &RelayProcess) {
 }
 
 /// A stream of `GET /events`, read like a browser.
-struct EventSource {
+pub(crate) struct EventSource {
     lines: Lines<BufReader<TcpStream>>,
 }
 
 #[derive(Debug)]
-struct SentEvent {
+pub(crate) struct SentEvent {
     name: String,
     id: Option<u64>,
-    data: Value,
+    pub(crate) data: Value,
 }
 
 impl EventSource {
-    async fn open(relay: &RelayProcess, last_event_id: Option<&str>) -> Self {
+    pub(crate) async fn open(relay: &RelayProcess, last_event_id: Option<&str>) -> Self {
         let address = relay.http_url().trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).await.unwrap();
         let resume = last_event_id
@@ -79,7 +79,7 @@ impl EventSource {
             .expect("the stream goes on")
     }
 
-    async fn next(&mut self) -> SentEvent {
+    pub(crate) async fn next(&mut self) -> SentEvent {
         let mut event = SentEvent {
             name: "message".to_owned(),
             id: None,

@@ -11,6 +11,7 @@ mod order;
 mod parts;
 #[cfg(target_os = "linux")]
 pub(crate) mod remains;
+mod spends;
 mod tweaks;
 mod wallet;
 mod watches;

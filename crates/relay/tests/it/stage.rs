@@ -7,7 +7,7 @@ use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Transaction, WPubkeyHash};
 use sdk_relay_bip352::{OutputTweak, SilentPaymentAddress};
 use sdk_relay_client::Payment;
 use serde_json::{Value, json};
-use testkit::{Options, Payer, PooledNode, Recipient, RelayOptions, RelayProcess};
+use testkit::{Options, Payee, Payer, PooledNode, Recipient, RelayOptions, RelayProcess};
 
 /// Satoshis of a payment that only marks a point in time.
 pub(crate) const MARKER: u64 = 100_000;
@@ -111,6 +111,8 @@ impl Stage {
             watch_id: None,
             amount_sats: value.to_sat(),
             fee_sats: fee.map(Amount::to_sat),
+            spent_by: None,
+            spent_height: None,
             replaced_by: None,
             historical: false,
         }
@@ -136,6 +138,13 @@ impl Stage {
 /// A recipient of this number of satoshis.
 pub(crate) fn silent(address: SilentPaymentAddress, sats: u64) -> Recipient {
     Recipient::Silent(address, Amount::from_sat(sats))
+}
+
+/// A relay whose own wallet is that of the payee, watch-only.
+pub(crate) fn watching(relay: RelayOptions, payee: &Payee) -> RelayOptions {
+    relay
+        .set("WALLET__SCAN_PRIVATE_KEY", payee.scan_hex())
+        .set("WALLET__SPEND_PUBLIC_KEY", payee.spend_public_key().to_string())
 }
 
 /// A script whose key is unknown.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use sdk_relay_protocol::{Event, LARGEST_MESSAGE, Notification, ServerMessage, Topic, encode};
+use sdk_relay_protocol::{Event, LARGEST_MESSAGE, Notification, Payment, ServerMessage, Topic, encode};
 
 use super::*;
 use crate::testing::Format1;
@@ -254,7 +254,7 @@ fn version_0_1_refuses_the_file_by_its_format_and_changes_nothing() {
         let database = redb::Database::open(&path).unwrap();
         assert_eq!(
             Format1::open_with_version_0_1(&database),
-            2,
+            3,
             "newer than the 1 that it reads"
         );
         drop(database);
@@ -266,7 +266,7 @@ fn version_0_1_refuses_the_file_by_its_format_and_changes_nothing() {
     let tx = database.begin_write().unwrap();
     tx.open_table(format::META)
         .unwrap()
-        .insert(format::META_FORMAT, 3)
+        .insert(format::META_FORMAT, 4)
         .unwrap();
     tx.delete_table(format::SYNC_HISTORY).unwrap();
     tx.commit().unwrap();
@@ -276,8 +276,8 @@ fn version_0_1_refuses_the_file_by_its_format_and_changes_nothing() {
         matches!(
             &error,
             OpenError::NewerFormat {
-                found: 3,
-                readable: 2,
+                found: 4,
+                readable: 3,
                 ..
             }
         ),
@@ -295,4 +295,81 @@ fn version_0_1_refuses_the_file_by_its_format_and_changes_nothing() {
         !tables.contains(&"sync_history".to_owned()),
         "nothing is written into it: {tables:?}"
     );
+}
+
+/// Its programs have removed the records of final payments.
+#[test]
+fn a_file_of_format_2_gets_the_outputs_that_its_log_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    let txid = |n: u8| format!("{n:02x}").repeat(32);
+    let payment = |event: fn(Box<Payment>) -> Event, n: u8, height: Option<u32>| {
+        let payment = serde_json::json!({
+            "txid": txid(n), "block_height": height, "block_hash": height.map(|h| hash(h).to_string()), "amount": "0.001",
+            "address": "sprt1q", "confirmations": u32::from(height.is_some()), "timestamp": 1, "fee": null, "size": 200,
+            "vout": 5, "tweak": null, "label": null, "watch_id": null, "amount_sats": 100_000, "fee_sats": null,
+        });
+        event(serde_json::from_value(payment).unwrap())
+    };
+    let (detected, reverted): (fn(_) -> _, fn(_) -> _) = (Event::PaymentDetected, Event::PaymentReverted);
+    let events = [
+        // Final: seen in the mempool, confirmed; reverted and confirmed again; directly in a block.
+        payment(detected, 1, None),
+        payment(detected, 1, Some(7)),
+        payment(detected, 2, Some(7)),
+        payment(reverted, 2, Some(7)),
+        payment(detected, 2, Some(8)),
+        payment(detected, 3, Some(8)),
+        // Not confirmed, or not any more.
+        payment(detected, 4, None),
+        payment(detected, 5, Some(8)),
+        payment(reverted, 5, Some(8)),
+        // It has a record: it is not final.
+        payment(detected, 6, Some(9)),
+    ];
+    let outpoint = |n| bitcoin::OutPoint::new(txid(n).parse().unwrap(), 5);
+    {
+        let store = open(&path);
+        let entry = |(id, event)| {
+            let message = ServerMessage::Notification(Notification {
+                event: Event::clone(event),
+                timestamp: 1,
+                event_id: Some(id),
+            });
+            LogEntry::new(id, event, encode(&message).unwrap().into()).unwrap()
+        };
+        store
+            .commit(&Batch {
+                events: (1..).zip(&events).map(entry).collect(),
+                payments: vec![(outpoint(6), Some(b"its record".to_vec()))],
+                ..Batch::default()
+            })
+            .unwrap();
+        let tx = store.db.begin_write().unwrap();
+        tx.open_table(format::META)
+            .unwrap()
+            .insert(format::META_FORMAT, 2)
+            .unwrap();
+        tx.commit().unwrap();
+    }
+    for _ in 0..2 {
+        let store = open(&path);
+        let payments = store.payments().unwrap();
+        let restored: Vec<_> = payments.iter().map(|(outpoint, _)| *outpoint).collect();
+        assert_eq!(restored, [1, 2, 3, 6].map(outpoint));
+        for (n, height) in [(0, 7), (1, 8), (2, 8)] {
+            let payment: Payment = serde_json::from_slice(&payments[n].1).unwrap();
+            assert_eq!(payment.block_height, Some(height));
+        }
+        assert_eq!(payments[3].1, b"its record");
+        assert_eq!(store.next_event_id().unwrap(), 11);
+    }
+    // The outputs of payments that are spent are removed by detection, and stay so.
+    open(&path)
+        .commit(&Batch {
+            payments: vec![(outpoint(1), None)],
+            ..Batch::default()
+        })
+        .unwrap();
+    assert_eq!(open(&path).payments().unwrap().len(), 3);
 }

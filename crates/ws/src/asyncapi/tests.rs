@@ -40,6 +40,9 @@ fn event_word(event: &Event) -> &'static str {
     match event {
         Event::PaymentDetected(_) => "payment_detected",
         Event::PaymentReverted(_) => "payment_reverted",
+        Event::PaymentConfirmed(_) => "payment_confirmed",
+        Event::PaymentSpent(_) => "payment_spent",
+        Event::PaymentSpentReverted(_) => "payment_spent_reverted",
         Event::BlockMined(_) => "block_mined",
         Event::BlockDisconnected(_) => "block_disconnected",
         Event::RelayConnected(_) => "relay_connected",

@@ -156,6 +156,7 @@ async fn run(handles: Arc<Handles>, mailbox: Mailbox, command: Command) -> Done 
 
 async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done, Refusal> {
     let in_reply_to = watch.message_id.clone();
+    let confirm_at = watch.confirm_at.clone().unwrap_or_default();
     let network = handles.settings.now().network.silent_payment();
     let limits = Limits {
         labels: handles.settings.now().max_labels_per_watch,
@@ -195,6 +196,7 @@ async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done
         addresses,
         mailbox,
         history,
+        confirm_at,
     };
     match handles.detection.watch(order).await {
         Ok(registered) => Ok(Done::Watched {

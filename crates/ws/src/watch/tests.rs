@@ -193,3 +193,24 @@ fn a_history_needs_an_index() {
         assert!(refusal.message.starts_with(field), "{}", refusal.message);
     }
 }
+
+#[test]
+fn depths_are_few_and_increase() {
+    let check = |depths: &[u32]| {
+        let mut watch = watch(SECRET, SPEND, &[]);
+        watch.confirm_at = Some(depths.to_vec());
+        check_sizes(&watch, 100).map_err(|refusal| refusal.message)
+    };
+    for right in [&[][..], &[1], &[3, 6], &[2016], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]] {
+        assert_eq!(check(right), Ok(()), "{right:?}");
+    }
+    for wrong in [
+        &[0][..],
+        &[2017],
+        &[6, 3],
+        &[3, 3],
+        &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+    ] {
+        assert_eq!(check(wrong), Err(CONFIRM_AT.to_owned()), "{wrong:?}");
+    }
+}

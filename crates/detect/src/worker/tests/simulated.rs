@@ -41,6 +41,7 @@ fn run(seed: u64) -> (String, Vec<Vec<u8>>) {
             addresses: HashMap::new(),
             mailbox,
             history: None,
+            confirm_at: Vec::new(),
         };
         let watch = started.detection.watch(order).await.expect("a watch");
         let to = |n: u8| receiver(n).address(Network::Regtest.silent_payment());

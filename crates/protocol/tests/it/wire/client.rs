@@ -90,6 +90,7 @@ fn messages() -> Vec<(&'static str, ClientMessage)> {
                 labels: Some(vec![0, 1]),
                 from_height: Some(800_000),
                 to_height: Some(800_010),
+                confirm_at: Some(vec![3, 6]),
                 message_id: Some("msg-1".into()),
                 ..watch
             }),

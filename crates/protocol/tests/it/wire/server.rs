@@ -23,6 +23,8 @@ fn payment() -> Payment {
         watch_id: None,
         amount_sats: 100_000,
         fee_sats: None,
+        spent_by: None,
+        spent_height: None,
         replaced_by: None,
         historical: false,
     }
@@ -38,8 +40,42 @@ fn payment_of_a_watch() -> Payment {
         label: Some(1),
         watch_id: Some("watch-1".into()),
         fee_sats: Some(1000),
+        spent_by: Some("dd".into()),
+        spent_height: Some(800_002),
         historical: true,
         ..payment()
+    }
+}
+
+fn spent() -> PaymentSpent {
+    PaymentSpent {
+        txid: "aa".into(),
+        vout: 2,
+        amount: "0.001".into(),
+        amount_sats: 100_000,
+        address: "sp1q".into(),
+        label: None,
+        spent_by: "dd".into(),
+        vin: Some(0),
+        block_height: None,
+        block_hash: None,
+        confirmations: 0,
+        timestamp: 1,
+        watch_id: None,
+        replaced_by: None,
+    }
+}
+
+fn spent_of_a_watch() -> PaymentSpent {
+    PaymentSpent {
+        label: Some(1),
+        vin: None,
+        block_height: Some(800_002),
+        block_hash: Some("bb".into()),
+        confirmations: 1,
+        watch_id: Some("watch-1".into()),
+        replaced_by: Some("ff".into()),
+        ..spent()
     }
 }
 
@@ -119,6 +155,15 @@ fn events() -> Vec<(&'static str, Event)> {
         ("tweaks", Event::Tweaks(tweaks(vec![tx(false)], 1, 1, false))),
         ("tweaks-part", Event::Tweaks(tweaks(vec![tx(true)], 1, 2, true))),
         ("tweaks-none", Event::Tweaks(tweaks(Vec::new(), 1, 1, false))),
+        (
+            "payment_confirmed",
+            Event::PaymentConfirmed(Box::new(payment_of_a_watch())),
+        ),
+        ("payment_spent", Event::PaymentSpent(Box::new(spent()))),
+        (
+            "payment_spent_reverted",
+            Event::PaymentSpentReverted(Box::new(spent_of_a_watch())),
+        ),
     ]
 }
 
@@ -357,7 +402,7 @@ fn messages() -> Vec<(String, ServerMessage)> {
     list.extend(syncs());
     list.extend(errors());
     for (at, (name, event)) in (1..).zip(events()) {
-        let of_a_watch = name.ends_with("-full");
+        let of_a_watch = event.watch_id().is_some();
         let notification = Notification {
             event,
             timestamp: NOW,

@@ -1,17 +1,23 @@
 //! With a node, which continues while the relay is killed.
 
-use bitcoin::Amount;
-use sdk_relay_client::{Client, ClientEvent, Notification, Resume, Topic};
-use testkit::{InputKind, Options, RelayProcess};
+use std::collections::BTreeSet;
+
+use bitcoin::{Amount, OutPoint};
+use sdk_relay_client::{Client, ClientEvent, Event, Notification, Resume, Topic};
+use testkit::{InputKind, Options, Payee, RelayProcess};
 
 use crate::crashes::{Chance, KILL_AFTER, KILLS, kill_after, start_again};
 use crate::story::listener::Listener;
 use crate::story::scene::{DEADLINE, Scene};
-use crate::story::{SLACK, World};
+use crate::story::{SLACK, Sent, World};
 
 /// Coins of each kind: enough for the payments of all rounds.
 const COINS: usize = 60;
 const COIN: Amount = Amount::from_sat(2_000_000);
+/// Fee of a spend, at least: 150 virtual bytes.
+const LEAST_FEE: u64 = 1_000;
+/// Payments that are tried to be spent.
+const TRIES: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_signals() {
@@ -30,12 +36,15 @@ async fn with_polling_only() {
 async fn killed_again_and_again(options: Options) {
     let mut chance = Chance::new();
     let mut scene = Scene::new(options).await;
+    // Its keys are needed to spend from it.
+    scene.wallet = Some(Payee::new(&[]));
     for kind in InputKind::ALL {
         scene.payer.split(&scene.node, kind, COINS, COIN).await;
     }
     scene.node.mine(SLACK).await;
     scene.start = World::at_start(&scene.node).await;
-    let mut relay = RelayProcess::start(scene.relay()).await;
+    let options = scene.relay().set("WALLET__CONFIRM_AT", "2,3");
+    let mut relay = RelayProcess::start(options).await;
     scene.meet(&relay).await;
     let listener = Listener::start(relay.ws_url());
     let mut visitor = Visitor::default();
@@ -67,6 +76,10 @@ async fn killed_again_and_again(options: Options) {
         world.payments.len()
     );
 
+    let (spends, depths) = counted(&expected);
+    assert!(spends >= KILLS / 2, "the wallet was not idle: {spends} spends");
+    assert!(depths >= KILLS / 2, "{depths} depths");
+
     // A client that connected occasionally, and one that connects only now, receive the same events.
     visitor.visit(&relay, expected.len() - visitor.received.len()).await;
     assert_eq!(visitor.received, expected);
@@ -79,9 +92,10 @@ async fn killed_again_and_again(options: Options) {
 async fn acts(scene: &mut Scene, how_many: std::ops::RangeInclusive<usize>, chance: &mut Chance) {
     for _ in 0..chance.of(how_many) {
         match chance.of(0..100) {
-            0..40 => pay(scene, chance).await,
-            40..55 => replace(scene, chance).await,
-            55..65 => {
+            0..25 => pay(scene, chance).await,
+            25..45 => spend(scene, chance).await,
+            45..57 => replace(scene, chance).await,
+            57..65 => {
                 let (kinds, amounts) = payment(chance);
                 scene.pay_into_a_block(&kinds, &amounts).await;
             }
@@ -99,10 +113,15 @@ async fn pay(scene: &mut Scene, chance: &mut Chance) {
 /// Replaces a payment of the mempool by another, or by a transaction without one. Pays if there is none.
 async fn replace(scene: &mut Scene, chance: &mut Chance) {
     let mempool = scene.node.mempool().await;
+    // A transaction with a child would have to pay for both.
+    let has_child = |sent: &Sent| {
+        let mut in_mempool = scene.sent.iter().filter(|other| mempool.contains(&other.txid()));
+        in_mempool.any(|other| other.spent.iter().any(|(txid, _)| *txid == sent.txid().to_string()))
+    };
     let waiting: Vec<_> = scene
         .sent
         .iter()
-        .filter(|sent| mempool.contains(&sent.txid()))
+        .filter(|sent| sent.spent.is_empty() && mempool.contains(&sent.txid()) && !has_child(sent))
         .collect();
     if waiting.is_empty() {
         return pay(scene, chance).await;
@@ -114,6 +133,51 @@ async fn replace(scene: &mut Scene, chance: &mut Chance) {
         &[]
     };
     scene.replace(&old, amounts).await;
+}
+
+/// Spends a payment, unconfirmed ones too; a higher fee replaces an earlier spend. Pays if none can be spent.
+async fn spend(scene: &mut Scene, chance: &mut Chance) {
+    let large = scene.sent.iter().flat_map(|sent| {
+        let outputs = sent.paid.iter().filter(|(_, sats)| *sats >= 10 * LEAST_FEE);
+        outputs.map(move |(vout, _)| (sent.clone(), *vout))
+    });
+    let large: Vec<_> = large.collect();
+    // The newest are more likely to be there, and unspent.
+    for _ in 0..TRIES {
+        let Some(last) = large.len().checked_sub(1) else { break };
+        let (of, vout) = &large[last - chance.of(0..=last.min(10))];
+        let fee = Amount::from_sat(LEAST_FEE * chance.of(1..=6));
+        let spend = scene.spend(of, *vout, fee);
+        let output = OutPoint::new(of.txid(), *vout);
+        if chance.percent(25) && scene.node.txout(output).await.is_some() {
+            scene.node.mine_with(std::slice::from_ref(&spend.tx)).await;
+            return scene.sent.push(spend);
+        }
+        if scene.node.accepts(&spend.tx).await.is_ok() {
+            scene.node.send_raw(&spend.tx).await;
+            return scene.sent.push(spend);
+        }
+    }
+    pay(scene, chance).await;
+}
+
+/// Reported spends, and depths that payments have reached. No depth is reported twice for one block of a payment.
+fn counted(received: &[Notification]) -> (usize, usize) {
+    let (mut spends, mut depths) = (0, 0);
+    let mut reached = BTreeSet::new();
+    for Notification { event, event_id, .. } in received {
+        match event {
+            Event::PaymentSpent(_) => spends += 1,
+            Event::PaymentConfirmed(p) => {
+                let depth = (p.txid.clone(), p.vout, p.confirmations);
+                assert!(reached.insert(depth.clone()), "{event_id:?}: {depth:?} again");
+                depths += 1;
+            }
+            Event::PaymentReverted(p) => reached.retain(|(txid, vout, _)| (txid, vout) != (&p.txid, &p.vout)),
+            _ => {}
+        }
+    }
+    (spends, depths)
 }
 
 /// Depth 1 or 2; the new branch is higher or equally high, with or without the payments of the old one.

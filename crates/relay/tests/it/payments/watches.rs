@@ -146,7 +146,12 @@ async fn a_new_watch_is_scanned_against_the_current_mempool() {
     };
     assert_eq!(confirmed, expected);
     let received = (outpoint(&confirmed), waiting.output[1].clone(), tweak(&confirmed));
-    stage.node.send_raw(&payee.spend(&[received], unowned_script())).await;
+    let spending = payee.spend(&[received], unowned_script());
+    stage.node.send_raw(&spending).await;
+    let Event::PaymentSpent(spent) = next_event_of_watch(&mut events).await else {
+        panic!("a spend")
+    };
+    assert_eq!(spent.spent_by, spending.compute_txid().to_string());
     // The next message is the next payment, and none in earlier blocks.
     let next = stage.payer.pay(&[InputKind::P2pkh], &[silent(payee.address(), 40_000)]);
     stage.node.send_raw(&next).await;
@@ -156,21 +161,24 @@ async fn a_new_watch_is_scanned_against_the_current_mempool() {
 
 /// The next payment to a watch.
 async fn next_of_watch(events: &mut sdk_relay_client::Events) -> Payment {
+    match next_event_of_watch(events).await {
+        Event::PaymentDetected(payment) => *payment,
+        event => panic!("a payment to a watch: {event:?}"),
+    }
+}
+
+/// The next event of a watch.
+async fn next_event_of_watch(events: &mut sdk_relay_client::Events) -> Event {
     loop {
         let event = timeout(DEADLINE, events.recv()).await.expect("an event in time");
         let Some(ClientEvent::Notification(notification)) = event else {
             panic!("a notification, not {event:?}");
         };
-        match *notification {
-            Notification {
-                event: Event::PaymentDetected(payment),
-                event_id: None,
-                ..
-            } => return *payment,
-            Notification {
-                event_id: None, event, ..
-            } => panic!("a payment to a watch: {event:?}"),
-            Notification { .. } => {}
+        if let Notification {
+            event_id: None, event, ..
+        } = *notification
+        {
+            return event;
         }
     }
 }

@@ -193,6 +193,7 @@ impl Scene {
         let sent = self.sent.iter().map(|tx| Sent {
             tx: tx.clone(),
             paid: paid.to_vec(),
+            spent: Vec::new(),
         });
         World::of(&self.node, self.start.lowest(), &sent.collect::<Vec<_>>()).await
     }

@@ -101,6 +101,7 @@ impl Stage {
             .set("RELAY_ID", "relay-1")
             .set("DEV_MODE", "true")
             .set("BITCOIN_CORE__WALLET", "faucet")
+            .set("WALLET__CONFIRM_AT", "1")
             .set("LOG__LEVEL", "info");
         let relay = RelayProcess::start(options).await;
         let config = http_get(&format!("{}/config", relay.http_url())).await.json();
@@ -228,8 +229,15 @@ impl Stage {
 
     /// Triggers an event of this kind.
     async fn trigger(&mut self, kind: &str) {
-        // It is sent together with the reverted payment.
-        if kind != "block_disconnected" {
+        // They are sent together with the event of the example before them: the mined block has a payment by the node's
+        // wallet, which spends one of its coins; the end of the block reverts the spend, and then the payment.
+        let follows = [
+            "payment_spent",
+            "payment_confirmed",
+            "payment_reverted",
+            "block_disconnected",
+        ];
+        if !follows.contains(&kind) {
             let metrics = http_get(&format!("{}/metrics", self.relay.http_url())).await.json();
             self.before = metrics["relay_metrics"]["last_event_id"].as_u64().unwrap();
         }
@@ -240,9 +248,8 @@ impl Stage {
                 assert_eq!(paid.status, 200, "{}", paid.text());
             }
             "block_mined" | "tweaks" => drop(self.node.mine(1).await),
-            // The block of the payment is disconnected, which is reported after its payments are reverted.
-            "payment_reverted" => self.node.invalidate(self.node.tip().await).await,
-            "block_disconnected" => {}
+            "payment_spent_reverted" => self.node.invalidate(self.node.tip().await).await,
+            kind if follows.contains(&kind) => {}
             "relay_connected" => {
                 let handshake = json!({
                     "type": "handshake", "client_id": "relay-4", "version": "1.0.0", "capabilities": ["sync", "notifications"],

@@ -16,28 +16,44 @@ pub(crate) const SLACK: u32 = 6;
 /// their satoshis.
 pub(crate) type Payments = BTreeMap<(String, u32), (Option<String>, u64)>;
 
-/// A state: the end of the best chain, and the current payments.
+/// Payments that are spent, by txid and index, with the spending transaction and the hash of its block.
+pub(crate) type Spends = BTreeMap<(String, u32), (String, Option<String>)>;
+
+/// A state: the end of the best chain, and the current payments and their spends.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct World {
     /// Block hashes by height.
     pub(crate) blocks: BTreeMap<u32, String>,
     /// Payments to the relay's wallet.
     pub(crate) payments: Payments,
+    /// What spends them.
+    pub(crate) spends: Spends,
 }
 
-/// A created transaction, and its outputs to the wallet of the relay.
+/// A created transaction, and its outputs to the wallet of the relay, and those of the wallet that it spends.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) tx: Transaction,
     /// Index and satoshis.
     pub(crate) paid: Vec<(u32, u64)>,
+    /// Txid and index.
+    pub(crate) spent: Vec<(String, u32)>,
 }
 
 impl Sent {
     /// The payer puts its recipients first, in their order: here all of them are the wallet of the relay.
     pub(crate) fn new(tx: Transaction, amounts: &[u64]) -> Sent {
         let paid = (0..).zip(amounts.iter().copied()).collect();
-        Sent { tx, paid }
+        let spent = Vec::new();
+        Sent { tx, paid, spent }
+    }
+
+    /// It spends outputs of the wallet.
+    pub(crate) fn spending(tx: Transaction) -> Sent {
+        let inputs = tx.input.iter().map(|input| input.previous_output);
+        let spent = inputs.map(|output| (output.txid.to_string(), output.vout)).collect();
+        let paid = Vec::new();
+        Sent { tx, paid, spent }
     }
 
     pub(crate) fn txid(&self) -> Txid {
@@ -69,6 +85,15 @@ impl World {
             for (vout, sats) in &sent.paid {
                 let key = (sent.txid().to_string(), *vout);
                 world.payments.insert(key, (place.clone(), *sats));
+            }
+        }
+        for sent in sent {
+            let Some(place) = places.get(&sent.txid()) else {
+                continue;
+            };
+            for key in sent.spent.iter().filter(|key| world.payments.contains_key(*key)) {
+                let by = (sent.txid().to_string(), place.clone());
+                world.spends.insert(key.clone(), by);
             }
         }
         world
@@ -123,6 +148,11 @@ pub(crate) fn fold(start: &World, received: &[Notification]) -> World {
                     !world.payments.values().any(left),
                     "{id}: a payment stays in a block that goes"
                 );
+                let unspent = |(_, place): &(String, Option<String>)| place.as_ref() == Some(&block.block_hash);
+                assert!(
+                    !world.spends.values().any(unspent),
+                    "{id}: a spend stays in a block that goes"
+                );
                 world.blocks.remove(&block.block_height);
                 if let Some(parent) = world.blocks.get(&(block.block_height - 1)) {
                     assert_eq!(
@@ -159,6 +189,49 @@ pub(crate) fn fold(start: &World, received: &[Notification]) -> World {
                 let before = world.payments.remove(&key(payment));
                 let was = Some((payment.block_hash.clone(), payment.amount_sats));
                 assert_eq!(before, was, "{id}: the last reported state is reverted: {payment:?}");
+                assert!(
+                    !world.spends.contains_key(&key(payment)),
+                    "{id}: its spend is reverted first: {payment:?}"
+                );
+            }
+            Event::PaymentConfirmed(payment) => {
+                let at = payment.block_height.expect("a block");
+                assert_eq!(world.blocks.get(&at), payment.block_hash.as_ref(), "{id}: {payment:?}");
+                assert_eq!(world.tip().0 - at + 1, payment.confirmations, "{id}: {payment:?}");
+            }
+            Event::PaymentSpent(spent) => {
+                let place = spent.block_hash.clone();
+                let (output, by) = ((spent.txid.clone(), spent.vout), spent.spent_by.clone());
+                let paid = world.payments.get(&output);
+                assert!(
+                    paid.is_some_and(|(paid, sats)| *sats == spent.amount_sats && (paid.is_some() || place.is_none())),
+                    "{id}: of a payment, {paid:?}: {spent:?}"
+                );
+                let before = world.spends.insert(output, (by.clone(), place.clone()));
+                match place {
+                    None => assert_eq!(
+                        (before, spent.confirmations),
+                        (None, 0),
+                        "{id}: already reported: {spent:?}"
+                    ),
+                    Some(hash) => {
+                        assert!(
+                            before.is_none_or(|before| before == (by, None)),
+                            "{id}: already reported: {spent:?}"
+                        );
+                        assert_eq!(
+                            (spent.block_height, spent.confirmations),
+                            (Some(world.tip().0), 1),
+                            "{id}"
+                        );
+                        assert_eq!(hash, world.tip().1, "{id}: a spend of the tip");
+                    }
+                }
+            }
+            Event::PaymentSpentReverted(spent) => {
+                let before = world.spends.remove(&(spent.txid.clone(), spent.vout));
+                let was = Some((spent.spent_by.clone(), spent.block_hash.clone()));
+                assert_eq!(before, was, "{id}: the last reported state is reverted: {spent:?}");
             }
             other => panic!("{id}: unexpected event: {other:?}"),
         }

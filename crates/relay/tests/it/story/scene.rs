@@ -5,10 +5,13 @@ use std::time::Duration;
 use bitcoin::{Amount, ScriptBuf};
 use sdk_relay_bip352::SilentPaymentAddress;
 use serde_json::json;
-use testkit::{Bitcoind, InputKind, Options, Payer, Recipient, RelayOptions, RelayProcess, eventually, http_get};
+use testkit::{
+    Bitcoind, InputKind, Options, Payee, Payer, Recipient, RelayOptions, RelayProcess, eventually, http_get,
+};
 
 use super::listener::Listener;
 use super::{Sent, World, fold};
+use crate::stage::{unowned_script, watching};
 
 /// Long enough for a busy machine; ends a hanging test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -21,6 +24,8 @@ pub(crate) struct Scene {
     pub(crate) start: World,
     pub(crate) sent: Vec<Sent>,
     address: Option<SilentPaymentAddress>,
+    /// The keys of the relay's wallet, if the test has them: the relay can then not spend from it.
+    pub(crate) wallet: Option<Payee>,
 }
 
 impl Scene {
@@ -36,14 +41,19 @@ impl Scene {
             start,
             sent: Vec::new(),
             address: None,
+            wallet: None,
         }
     }
 
     /// A relay that follows the node; always at the same ports.
     pub(crate) fn relay(&self) -> RelayOptions {
-        RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
+        let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
             .node(&self.node)
-            .fixed_ports()
+            .fixed_ports();
+        match &self.wallet {
+            Some(wallet) => watching(options, wallet),
+            None => options,
+        }
     }
 
     /// Sets the wallet to pay.
@@ -66,6 +76,15 @@ impl Scene {
         self.node.send_raw(&payment.tx).await;
         self.sent.push(payment.clone());
         payment
+    }
+
+    /// Spends outputs of the relay's wallet, whose keys the test has. The transaction is not broadcast.
+    pub(crate) fn spend(&self, of: &Sent, vout: u32, fee: Amount) -> Sent {
+        let wallet = self.wallet.as_ref().expect("the keys of the wallet");
+        let received = wallet.received(&of.tx, &self.payer.prevouts(&of.tx));
+        let output = received.into_iter().filter(|(outpoint, ..)| outpoint.vout == vout);
+        let output: Vec<_> = output.collect();
+        Sent::spending(wallet.spend_with_fee(&output, unowned_script(), fee))
     }
 
     /// Pays in a block directly: the payment is never in a mempool.

@@ -12,6 +12,12 @@ pub(crate) enum Step {
     Paid((String, u32), Option<String>),
     /// No longer in this block, or in the mempool, and replaced by this transaction.
     Reverted((String, u32), Option<String>, Option<String>),
+    /// Spent by this transaction, in this block or in the mempool.
+    Spent((String, u32), String, Option<String>),
+    /// No longer spent by this transaction, in this block or in the mempool; replaced by that one.
+    Unspent((String, u32), String, Option<String>, Option<String>),
+    /// So many confirmations.
+    Confirmed((String, u32), u32),
 }
 
 /// The short form of these notifications.
@@ -24,6 +30,17 @@ pub(crate) fn steps(received: &[Notification]) -> Vec<Step> {
         Event::PaymentReverted(payment) => {
             Step::Reverted(output(payment), payment.block_hash.clone(), payment.replaced_by.clone())
         }
+        Event::PaymentSpent(spent) => {
+            let output = (spent.txid.clone(), spent.vout);
+            Step::Spent(output, spent.spent_by.clone(), spent.block_hash.clone())
+        }
+        Event::PaymentSpentReverted(spent) => Step::Unspent(
+            (spent.txid.clone(), spent.vout),
+            spent.spent_by.clone(),
+            spent.block_hash.clone(),
+            spent.replaced_by.clone(),
+        ),
+        Event::PaymentConfirmed(payment) => Step::Confirmed(output(payment), payment.confirmations),
         other => panic!("unexpected notification: {other:?}"),
     };
     received.iter().map(step).collect()
