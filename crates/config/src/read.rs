@@ -23,6 +23,7 @@ pub(crate) use node::{node_url, node_wallet, oracle_url, zmq_url};
 pub(crate) use proxy::proxy;
 
 use crate::config::{AllowPrivate, WalletMode};
+use crate::data_dir::home;
 use crate::network::Network;
 use crate::peer_address::{PeerAddress, url_of};
 use crate::secret::Secret;
@@ -83,7 +84,12 @@ pub(crate) fn optional(value: &Value) -> Result<Option<String>, Wrong> {
 }
 
 pub(crate) fn path(value: &Value) -> Result<Option<PathBuf>, Wrong> {
-    Ok(optional(value)?.map(PathBuf::from))
+    Ok(optional(value)?.map(|text| match text.strip_prefix('~') {
+        // As a shell does it, which sees neither the file nor quoted arguments.
+        Some("") => home(),
+        Some(rest) if rest.starts_with('/') => home().join(&rest[1..]),
+        _ => PathBuf::from(text),
+    }))
 }
 
 pub(crate) fn password(value: &Value) -> Result<Option<Secret>, Wrong> {

@@ -51,10 +51,11 @@ impl Relay {
         data_files::restrict_access(data_dir.path());
         let tls = Tls::open(&config)?;
         let engine_name = engine.name();
-        let wallet = open_wallet(engine, data_dir.path(), &config)?;
         let store = Arc::new(open_store(&data_dir, &config).await?);
         let source = open_source(&config)?;
         let sockets = open_sockets(ports, &config)?;
+        // After what a wrong configuration fails at: a start that is refused must not create a wallet.
+        let wallet = open_wallet(engine, data_dir.path(), &config)?;
         let (ws_addr, http_addr) = (sockets.ws_addr, sockets.http_addr);
         begin_log(&*store, &*source.chain).await?;
         let recent = recent_blocks(&store)?;

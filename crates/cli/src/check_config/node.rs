@@ -59,8 +59,12 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
     };
     report.good(format!("Node: {} answers and accepts the credentials", rpc.at()));
     version(&rpc, report).await;
-    network(config, &rpc, &chain, report);
-    blocks(config, &chain, report);
+    if chain.chain == config.network.chain() {
+        report.good(format!("Network: the node is on {}", config.network));
+        blocks(config, &chain, report);
+    } else {
+        wrong_network(config, &rpc, &chain, report);
+    }
     zmq(config, &rpc, report).await;
     rest(&rpc, report).await;
     time(&rpc, &chain, report).await;
@@ -106,11 +110,8 @@ async fn version(rpc: &RpcClient, report: &mut Report) {
     }
 }
 
-fn network(config: &Config, rpc: &RpcClient, chain: &Chain, report: &mut Report) {
+fn wrong_network(config: &Config, rpc: &RpcClient, chain: &Chain, report: &mut Report) {
     let expected = config.network.chain();
-    if chain.chain == expected {
-        return report.good(format!("Network: the node is on {}", config.network));
-    }
     let error = SourceError::WrongChain {
         at: rpc.at().to_owned(),
         found: short(&chain.chain),

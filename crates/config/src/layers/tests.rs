@@ -768,3 +768,19 @@ fn no_error_repeats_a_long_value() {
     let error = message("", &[("SDK_RELAY_NETWORK", &value)]);
     assert!(error.chars().count() < 1500 && !error.contains('\u{1b}'), "{error}");
 }
+
+#[test]
+fn a_path_may_begin_with_the_home_directory() {
+    let home = std::env::home_dir().unwrap();
+    for (written, meant) in [
+        ("~/x", home.join("x")),
+        ("~", home.clone()),
+        ("/x/~", "/x/~".into()),
+        ("~x", "~x".into()),
+        ("./~", "./~".into()),
+    ] {
+        let overrides = Overrides::default().with_data_dir(Path::new(written)).with_standalone();
+        let config = Loader::with_environment(overrides, std::iter::empty()).load().unwrap();
+        assert_eq!(config.data_dir, meant, "{written}");
+    }
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sdk_relay_bip352::{Engine, EngineError, Prepared, Receiver, Scanner};
-use sdk_relay_config::Config;
+use sdk_relay_config::{Config, Network, WalletConfig};
 use sdk_relay_detect::own_wallet;
 
 /// What scans, and the wallet that the relay scans for itself.
@@ -23,6 +23,11 @@ impl Wallet {
 pub(crate) fn open_wallet(engine: Arc<dyn Engine>, data_dir: &Path, config: &Config) -> anyhow::Result<Wallet> {
     let scanner = Scanner::new(engine, log_scanner);
     let own = own_wallet::open(data_dir, &config.wallet)?;
+    if own.is_some() && config.network == Network::Mainnet && !matches!(config.wallet, WalletConfig::WatchOnly(_)) {
+        tracing::info!(
+            "the wallet of this relay is hot: whoever can read wallet.key in the data directory can spend its coins"
+        );
+    }
     Ok(Wallet {
         own: own.map(|own| Arc::new(scanner.prepare(own))),
         scanner,
