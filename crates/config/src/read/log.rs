@@ -14,6 +14,7 @@ const CRATES: &[&str] = &[
     "sdk_relay_backfill",
     "sdk_relay_bip352",
     "sdk_relay_blindbit",
+    "sdk_relay_blindbit_proto",
     "sdk_relay_chain",
     "sdk_relay_cli",
     "sdk_relay_client",
