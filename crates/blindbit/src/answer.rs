@@ -82,6 +82,11 @@ impl Refusal {
         }
     }
 
+    /// The status, and the sentence.
+    pub(crate) fn into_parts(self) -> (StatusCode, String) {
+        (self.status, self.detail)
+    }
+
     pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,

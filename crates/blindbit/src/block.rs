@@ -63,7 +63,19 @@ pub(crate) struct Found {
     tip: IndexTip,
 }
 
+/// Reads the block at a height, with its spent outputs or without.
+pub(crate) type ReadBlock = fn(&TweakIndex, u32) -> Result<Option<IndexedBlock>, IndexError>;
+
 impl Found {
+    /// `None` outside the index.
+    pub(crate) fn at(store: &Arc<TweakIndex>, height: u32, block: ReadBlock) -> Result<Option<Self>, IndexError> {
+        let (Some(tip), Some(block)) = (store.tip()?, block(store, height)?) else {
+            return Ok(None);
+        };
+        let store = Arc::clone(store);
+        Ok(Some(Self { block, store, tip }))
+    }
+
     /// The `BlockIdentifier` of version 2.
     pub(crate) fn identifier(&self) -> BlockIdentifier {
         BlockIdentifier {
@@ -84,24 +96,31 @@ impl Found {
 
     /// Tweaks of the transactions that have a taproot output worth the limit.
     pub(crate) fn tweaks(&self, DustLimit(limit): &DustLimit) -> Vec<String> {
-        let worth = |tx: &&IndexedTx| tx.places.iter().any(|place| place.amount.to_sat() >= *limit);
-        let tweaks = self.block.transactions.iter().filter(worth);
-        tweaks.map(|tx| hex(&tx.tweak)).collect()
+        self.worth(*limit).map(|tx| hex(&tx.tweak)).collect()
     }
 
     /// Tweaks of the transactions that have an unspent taproot output worth the limit.
     pub(crate) fn tweaks_cut_through(&self, DustLimit(limit): &DustLimit) -> Result<Vec<String>, IndexError> {
+        let left = self.unspent_worth(*limit)?;
+        Ok(left.into_iter().map(|tx| hex(&tx.tweak)).collect())
+    }
+
+    /// The transactions that have a taproot output worth the limit.
+    pub(crate) fn worth(&self, limit: u64) -> impl Iterator<Item = &IndexedTx> {
+        let is_worth = move |tx: &&IndexedTx| tx.places.iter().any(|place| place.amount.to_sat() >= limit);
+        self.block.transactions.iter().filter(is_worth)
+    }
+
+    /// The transactions that have an unspent taproot output worth the limit.
+    pub(crate) fn unspent_worth(&self, limit: u64) -> Result<Vec<&IndexedTx>, IndexError> {
         let mut spent = self.spent()?.into_iter();
-        let mut tweaks = Vec::new();
-        for tx in &self.block.transactions {
+        let is_left = |tx: &&IndexedTx| {
             // Every output consumes its entry of the list, whatever the first of them gives.
-            let worth = tx.places.iter().zip(spent.by_ref().take(tx.places.len()));
-            let left = worth.filter(|(place, spent)| !spent && place.amount.to_sat() >= *limit);
-            if left.count() > 0 {
-                tweaks.push(hex(&tx.tweak));
-            }
-        }
-        Ok(tweaks)
+            let outputs = tx.places.iter().zip(spent.by_ref().take(tx.places.len()));
+            let left = outputs.filter(|(place, spent)| !spent && place.amount.to_sat() >= limit);
+            left.count() > 0
+        };
+        Ok(self.block.transactions.iter().filter(is_left).collect())
     }
 }
 
@@ -134,17 +153,15 @@ pub(crate) async fn with_spent<T: Send + 'static>(
 async fn look_at<T: Send + 'static>(
     handles: &Handles,
     height: u32,
-    block: fn(&TweakIndex, u32) -> Result<Option<IndexedBlock>, IndexError>,
+    block: ReadBlock,
     read: impl FnOnce(&Found) -> Result<(Freshness, T), IndexError> + Send + 'static,
 ) -> Result<(Freshness, T), Refusal> {
     let index = index(handles)?.clone();
     let look = {
         let store = Arc::clone(&index.store);
         move || {
-            let (Some(tip), Some(block)) = (store.tip()?, block(&store, height)?) else {
-                return Ok(None);
-            };
-            read(&Found { block, store, tip }).map(Some)
+            let found = Found::at(&store, height, block)?;
+            found.map(|found| read(&found)).transpose()
         }
     };
     looked(look).await?.ok_or_else(|| missing(&index, height))
@@ -190,13 +207,15 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.to_lower_hex_string()
 }
 
-fn index(handles: &Handles) -> Result<&Index, Refusal> {
+/// The index, if there is one.
+pub(crate) fn index(handles: &Handles) -> Result<&Index, Refusal> {
     let why = "this relay has no tweak index (index.enabled = false)";
     let none = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why);
     handles.index.as_ref().ok_or_else(none)
 }
 
-async fn looked<T: Send + 'static>(
+/// Reads the index on a blocking thread.
+pub(crate) async fn looked<T: Send + 'static>(
     look: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
 ) -> Result<T, Refusal> {
     match blocking::spawn(look).await {
@@ -217,7 +236,7 @@ async fn looked<T: Send + 'static>(
 }
 
 /// Why the index has no block at this height.
-fn missing(index: &Index, height: u32) -> Refusal {
+pub(crate) fn missing(index: &Index, height: u32) -> Refusal {
     let status = index.status.borrow().clone();
     let not_found = |detail| Refusal::new(StatusCode::NOT_FOUND, detail);
     if height < status.first {

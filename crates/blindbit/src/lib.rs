@@ -1,5 +1,5 @@
-//! The routes of a BlindBit Oracle, so that wallets built for one work with this relay: version 1 below
-//! `/blindbit/v1/`, version 2 below `/blindbit/v2/`.
+//! The interfaces of a BlindBit Oracle, so that wallets built for one work with this relay: version 1 over HTTP below
+//! `/blindbit/v1/`, version 2 below `/blindbit/v2/` and over gRPC ([`grpc`]).
 //!
 //! Guarantees: all answers except that of `forward-tx` come from the tweak index, without requests to the node; dust
 //! limit and cut-through omit whole transactions, never single outputs, so that outputs with k > 0 can be found; a
@@ -9,6 +9,7 @@
 mod answer;
 mod block;
 mod filter;
+pub mod grpc;
 mod path;
 mod rate_limit;
 mod state;
@@ -33,6 +34,7 @@ use utoipa::OpenApi;
 
 use rate_limit::RequestPacer;
 
+pub use grpc::{GrpcApi, GrpcError, GrpcMetrics};
 pub use state::Handles;
 pub use timeouts::Timeouts;
 
@@ -63,16 +65,35 @@ const ANY_PAGE_POSTS: [&str; 1] = ["/blindbit/v1/forward-tx"];
 )]
 struct Described;
 
-/// The routes of both versions, for the HTTP port.
-pub fn edge(handles: Handles) -> Edge {
-    let rate_limiter = RequestPacer::new(handles.settings.now().blindbit_requests_per_second);
-    let handles = Arc::new(handles);
-    Edge {
-        routes: routes(&handles).with_state(handles),
-        needs_read_token: true,
-        any_page_posts: &ANY_PAGE_POSTS,
-        description: Described::openapi(),
-        rate_limiter: Some(Box::new(rate_limiter)),
+/// An Oracle with both interfaces. Requests over HTTP, calls and streamed blocks have a common rate limit.
+pub struct Oracle {
+    handles: Arc<Handles>,
+    pacer: RequestPacer,
+}
+
+impl Oracle {
+    /// An Oracle that answers from the index of `handles`.
+    pub fn new(handles: Handles) -> Self {
+        Self {
+            pacer: RequestPacer::new(handles.settings.now().blindbit_requests_per_second),
+            handles: Arc::new(handles),
+        }
+    }
+
+    /// The routes of both versions, for the HTTP port.
+    pub fn edge(&self) -> Edge {
+        Edge {
+            routes: routes(&self.handles).with_state(Arc::clone(&self.handles)),
+            needs_read_token: true,
+            any_page_posts: &ANY_PAGE_POSTS,
+            description: Described::openapi(),
+            rate_limiter: Some(Box::new(self.pacer.clone())),
+        }
+    }
+
+    /// The gRPC interface, for a port of its own.
+    pub fn grpc(&self, metrics: GrpcMetrics) -> Result<GrpcApi, GrpcError> {
+        GrpcApi::new(Arc::clone(&self.handles), self.pacer.clone(), metrics)
     }
 }
 

@@ -10,7 +10,7 @@ use sdk_relay_transport::AnswerBudget;
 
 use crate::timeouts::Timeouts;
 
-/// The handles that the routes need.
+/// The handles that the routes and the calls need.
 pub struct Handles {
     /// The configuration.
     pub settings: Arc<Settings>,

@@ -8,13 +8,15 @@ mod http;
 mod index;
 mod mesh;
 mod onion;
+mod ports;
 mod tls;
 mod wallet;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use self::ports::share_a_port;
 use crate::config::{
     Auth, BitcoinCore, Config, ElectrumConfig, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletConfig,
 };
@@ -62,6 +64,7 @@ impl Config {
             bitcoin_core: BitcoinCore::check(values, operator_url, network)?,
             blindbit_url: index::blindbit_url(values)?,
             blindbit_proxy: values.get(&key::ORACLE_PROXY)?,
+            blindbit_grpc: index::grpc_listen(values)?,
             index: IndexConfig::check(values, network)?,
             sync_interval: values.get(&key::SYNC_INTERVAL)?,
             health_interval: values.get(&key::HEALTH_INTERVAL)?,
@@ -118,6 +121,7 @@ fn broken_rules(values: &Values, operator_url: &str, network: Network) -> Vec<Co
         dev_mode(values, network).err(),
         BitcoinCore::check(values, operator_url, network).err(),
         index::blindbit_url(values).err(),
+        index::grpc_listen(values).err(),
         MeshConfig::check(values).err(),
         WalletConfig::check(values, network).err(),
         TlsFiles::check(values).err(),
@@ -149,13 +153,6 @@ fn http_url(values: &Values) -> Result<SocketAddr, ConfigError> {
         return Err(values.wrong(&key::HTTP_URL, why));
     }
     Ok(http)
-}
-
-/// Whether not both can be listened on.
-fn share_a_port(one: SocketAddr, other: SocketAddr) -> bool {
-    // An unspecified address binds the port on all addresses; `::` includes those of IPv4.
-    let share = |ip: IpAddr, other: IpAddr| ip == other || (ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4()));
-    one.port() != 0 && one.port() == other.port() && (share(one.ip(), other.ip()) || share(other.ip(), one.ip()))
 }
 
 fn mine_interval(values: &Values) -> Result<Option<Duration>, ConfigError> {

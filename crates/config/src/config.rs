@@ -47,6 +47,8 @@ pub struct Config {
     pub blindbit_url: Option<String>,
     /// The SOCKS proxy on the way to it.
     pub blindbit_proxy: Option<Proxy>,
+    /// Listen address of BlindBit's gRPC interface; `None`: none.
+    pub blindbit_grpc: Option<SocketAddr>,
     /// The tweak index; `None`: disabled.
     pub index: Option<IndexConfig>,
     /// Interval of the topic `sync`.

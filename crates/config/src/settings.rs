@@ -26,10 +26,11 @@ use crate::trusted_proxies::ForwardingHeader;
 
 /// `IP:PORT`.
 const SOCKET: &str = r"^[0-9.]+:[0-9]{1,5}$|^\[[0-9a-fA-F:.]+\]:[0-9]{1,5}$";
-const HTTP_URL_PATTERN: &str = r"^https?://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.-]*)?$|^$";
+const ORACLE_PATTERN: &str = r"^https?://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.-]*)?$|^grpcs?://[A-Za-z0-9.-]{1,253}:[1-9][0-9]{0,3}$|^$";
 const LISTEN: &str = "an address to listen on, such as 0.0.0.0:8090 or [::]:8090";
 const PROXY: &str = "the URL of a SOCKS proxy, socks5://HOST:PORT, or socks5://USER:PASSWORD@HOST:PORT";
-const ORACLE: &str = "the URL of a BlindBit Oracle, http://HOST:PORT or https://HOST:PORT";
+const ORACLE: &str =
+    "the URL of a BlindBit Oracle, http://HOST:PORT, https://HOST:PORT, grpc://HOST:PORT or grpcs://HOST:PORT";
 const ELECTRUM_ADDRESS: &str = "an address to listen on, such as 127.0.0.1:50001 or [::]:50002, or nothing";
 const BACKEND: &str = "the address of an Electrum server, tcp://HOST:PORT or ssl://HOST:PORT";
 const TOKEN: &str = "16 or more printable ASCII characters without spaces, or nothing";
@@ -60,7 +61,7 @@ pub static GROUPS: &[(&str, &str)] = &[
     ("bitcoin_core", "The Bitcoin node."),
     (
         "blindbit",
-        "The BlindBit Oracle with which the tweak index is compared.",
+        "The BlindBit Oracle with which the tweak index is compared, and BlindBit's gRPC interface.",
     ),
     ("index", "The tweak index."),
     ("sync", "Intervals between reports, in seconds."),
@@ -71,7 +72,7 @@ pub static GROUPS: &[(&str, &str)] = &[
     ("auth", "Tokens of the HTTP API."),
     ("http", "Names, web pages and proxies."),
     ("electrum", "The Electrum protocol, for wallets such as Sparrow."),
-    ("tls", "The certificate of both ports."),
+    ("tls", "The certificate of all ports."),
     ("dev", "The embedded development chain."),
     ("log", "The log."),
 ];
@@ -160,21 +161,27 @@ settings! {
     /// `bitcoin_core.url` needs it. Empty: none.
     NODE_PROXY: Option<Proxy> = text("bitcoin_core.proxy", "", PROXY, read::proxy);
 
-    /// URL of a BlindBit Oracle to compare the tweak index with, `http://HOST:PORT` or `https://HOST:PORT/PATH`,
-    /// without a user and password. The relay detects its version, 1 or 2, and computes all tweaks itself in any case.
+    /// URL of a BlindBit Oracle to compare the tweak index with, without a user and password: `http://HOST:PORT` or
+    /// `https://HOST:PORT/PATH`, or `grpc://HOST:PORT` or `grpcs://HOST:PORT` (with TLS) for the gRPC interface of
+    /// version 2. Over HTTP the relay detects the version, 1 or 2. It computes all tweaks itself in any case.
     /// `/health` and `/metrics` report if the Oracle differs, lacks blocks or is unavailable. A standalone relay has no
     /// Oracle. Empty: none.
     ORACLE_URL: Option<String> =
         text("blindbit.url", "", ORACLE, read::oracle_url).changes_text(
             AtRestart,
             |c| c.blindbit_url.clone().unwrap_or_default().into(),
-            HTTP_URL_PATTERN,
+            ORACLE_PATTERN,
             "https://oracle.example.com",
         );
 
     /// SOCKS proxy on the way to the Oracle, as in `bitcoin_core.proxy`. An `.onion` address in `blindbit.url` needs
     /// it. Empty: none.
     ORACLE_PROXY: Option<Proxy> = text("blindbit.proxy", "", PROXY, read::proxy);
+
+    /// Listen address of the gRPC interface of a BlindBit Oracle of version 2, `IP:PORT`, for wallets that use it
+    /// (BlindBit's own programs, spdk). It answers from the tweak index, in plain text (`h2c`), or with the certificate
+    /// of `tls.cert`. Its port must differ from those of the other APIs. Empty: none.
+    GRPC_LISTEN: Option<SocketAddr> = text("blindbit.grpc_listen", "", LISTEN, read::optional_address);
 
     /// Whether the relay keeps the tweak index, which serves histories, BlindBit's routes and light wallets. Without it
     /// the relay only follows the tip, and needs few resources.
@@ -359,14 +366,15 @@ settings! {
     /// expect, and not named ones. Sparrow reads both.
     ELECTRUM_POSITIONAL: bool = flag("electrum.positional_notifications", false);
 
-    /// PEM file of the certificate. With `tls.key`, both ports speak TLS only. The file may contain the chain, the
-    /// relay's own certificate first. On SIGHUP the relay reads the files again; existing connections continue.
+    /// PEM file of the certificate. With `tls.key`, all ports but that of `electrum.listen` speak TLS only. The file
+    /// may contain the chain, the relay's own certificate first. On SIGHUP the relay reads the files again; existing
+    /// connections continue.
     CERT: Option<PathBuf> = text("tls.cert", "", PATH, read::path);
 
     /// PEM file of the certificate's private key.
     TLS_KEY: Option<PathBuf> = text("tls.key", "", PATH, read::path);
 
-    /// Serve TLS on both ports with a self-signed certificate (for development). The relay keeps it in the data
+    /// Serve TLS on all ports with a self-signed certificate (for development). The relay keeps it in the data
     /// directory.
     SELF_SIGNED: bool = flag("tls.self_signed", false).flag("--tls-self-signed");
 

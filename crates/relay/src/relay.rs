@@ -34,6 +34,7 @@ pub struct Relay {
     pub(crate) servers: Servers,
     pub(crate) ws_addr: SocketAddr,
     pub(crate) http_addr: SocketAddr,
+    pub(crate) grpc_addr: Option<SocketAddr>,
     pub(crate) tls: Option<Tls>,
     pub(crate) _data_dir: DataDir,
 }
@@ -62,6 +63,11 @@ impl Relay {
     /// Where the HTTP API listens.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where BlindBit's gRPC interface listens, if it does.
+    pub fn grpc_addr(&self) -> Option<SocketAddr> {
+        self.grpc_addr
     }
 
     /// The name of the relay, and the address of its wallet.

@@ -188,13 +188,14 @@ enum End {
 
 async fn serve(relay: Relay, signals: &mut Signals, log: &Log, manager: &ServiceManager) -> anyhow::Result<End> {
     let (ws, http) = (relay.ws_addr(), relay.http_addr());
+    let grpc = relay.grpc_addr().map(tracing::field::display);
     let (status, restart, settings) = (
         relay.status().clone(),
         Arc::clone(relay.restart()),
         Arc::clone(relay.settings()),
     );
     let address = relay.identity().address.clone();
-    tracing::info!(%ws, %http, address = address.as_deref(), "listening");
+    tracing::info!(%ws, %http, grpc, address = address.as_deref(), "listening");
     // Not later: while the node is unavailable, clients connect and read the log.
     manager.ready([relay.http_runtime().clone()].into(), &status);
     relay
@@ -218,7 +219,7 @@ async fn serve(relay: Relay, signals: &mut Signals, log: &Log, manager: &Service
             () = status.ready(), if !ready => {
                 ready = true;
                 let events = status.event_source_within(EVENT_SOURCE_WITHIN).await.as_str();
-                tracing::info!(%ws, %http, events, "ready");
+                tracing::info!(%ws, %http, grpc, events, "ready");
                 if settings.now().standalone {
                     say_if_possible(&welcome(address.as_deref(), ws, http, relay.certificate()));
                 }

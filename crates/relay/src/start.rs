@@ -26,7 +26,7 @@ use crate::wiring::store::{open_store, recent_blocks};
 use crate::wiring::wallet::open_wallet;
 
 impl Relay {
-    /// Starts a relay. When this returns, both ports are open; `/health/ready` answers when it follows the tip.
+    /// Starts a relay. When this returns, its ports are open; `/health/ready` answers when it follows the tip.
     pub async fn start(loader: Loader, config: Config, log: LogTap) -> anyhow::Result<Self> {
         let engine = Arc::new(config.scanner);
         Self::start_with(loader, config, log, engine, &Ports::default(), Timeouts::default()).await
@@ -57,13 +57,14 @@ impl Relay {
         // After what a wrong configuration fails at: a start that is refused must not create a wallet.
         let wallet = open_wallet(engine, data_dir.path(), &config)?;
         let (ws_addr, http_addr) = (sockets.ws_addr, sockets.http_addr);
+        let grpc_addr = sockets.grpc.as_ref().map(|(_, address)| *address);
         begin_log(&*store, &*source.chain).await?;
         let recent = recent_blocks(&store)?;
         let hub = Arc::new(Hub::new(Arc::clone(&store))?);
         let mut registries = Registries::default();
         register_build(&mut registries.public, config.network.name(), engine_name);
         source.register(&mut registries);
-        let metrics = Metrics::new(recent.last().map(|block| block.height), &mut registries);
+        let metrics = Metrics::new(recent.last().map(|block| block.height), &config, &mut registries);
         let scheme = if tls.is_some() { "wss" } else { "ws" };
         let listens_on = format!("{scheme}://{ws_addr}");
         let (mesh, orders) = open_mesh(
@@ -139,6 +140,7 @@ impl Relay {
             servers,
             ws_addr,
             http_addr,
+            grpc_addr,
             tls,
             parts,
             _data_dir: data_dir,

@@ -73,10 +73,8 @@ pub fn check(config: &Config) -> Result<(), PreflightError> {
     let is_usable = directory.is_ok();
     errors.extend(directory.err().map(Into::into));
     errors.extend(certificate(config).err());
-    errors.extend(address(config, "ws_url", config.ws_url).err().map(Into::into));
-    errors.extend(address(config, "http_url", config.http_url).err().map(Into::into));
-    for (key, electrum) in config.electrum.addresses() {
-        errors.extend(address(config, key, electrum).err().map(Into::into));
+    for (key, listen) in listen_addresses(config) {
+        errors.extend(address(config, key, listen).err().map(Into::into));
     }
     errors.extend(trust(config).err().map(Into::into));
     if is_usable {
@@ -86,6 +84,16 @@ pub fn check(config: &Config) -> Result<(), PreflightError> {
         errors.extend(check_identity(config).err().map(Into::into));
     }
     PreflightError::all_of(errors)
+}
+
+/// The settings of the listen addresses, and the addresses.
+pub fn listen_addresses(config: &Config) -> Vec<(&'static str, SocketAddr)> {
+    let grpc = config.blindbit_grpc.map(|address| ("blindbit.grpc_listen", address));
+    [("ws_url", config.ws_url), ("http_url", config.http_url)]
+        .into_iter()
+        .chain(grpc)
+        .chain(config.electrum.addresses())
+        .collect()
 }
 
 /// The certificate and its key.

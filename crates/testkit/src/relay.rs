@@ -37,6 +37,7 @@ pub struct RelayProcess {
     log: Log,
     ws: String,
     http: String,
+    grpc: Option<String>,
 }
 
 /// The relay's program, built with the profile of the running program (once per process; quick when nothing has
@@ -123,6 +124,11 @@ impl RelayProcess {
         self.options.value("ELECTRUM__TLS_LISTEN").expect("it is configured")
     }
 
+    /// `http://127.0.0.1:PORT` of BlindBit's gRPC interface. Panics when `BLINDBIT__GRPC_LISTEN` is not set.
+    pub fn grpc_url(&self) -> String {
+        format!("http://{}", self.grpc.as_ref().expect("a gRPC port"))
+    }
+
     /// Process id. Panics when the relay does not run.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("the relay runs").id()
@@ -184,6 +190,7 @@ impl RelayProcess {
             log: Log::default(),
             ws: String::new(),
             http: String::new(),
+            grpc: None,
         }
     }
 
@@ -210,7 +217,8 @@ impl RelayProcess {
                 _ => None,
             }
         });
-        (self.ws, self.http) = ready.await?;
+        let addresses = ready.await?;
+        (self.ws, self.http, self.grpc) = (addresses.ws, addresses.http, addresses.grpc);
         Ok(())
     }
 

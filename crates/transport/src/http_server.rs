@@ -154,4 +154,4 @@ pub fn http1_builder(headers: Duration) -> http1::Builder {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

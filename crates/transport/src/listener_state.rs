@@ -1,4 +1,4 @@
-//! State shared by both ports.
+//! State shared by the ports.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use tokio::sync::Semaphore;
 use crate::admission::Admission;
 use crate::connection_slots::Bounds;
 use crate::input_budget::InputBudget;
-use crate::open_files::Shares;
+use crate::open_files::{HTTP2_PER_ADDRESS, Shares};
 use crate::shutdown::Shutdown;
 use crate::spawn::SpawnConnection;
 use crate::timeouts::Timeouts;
 use crate::tls::Tls;
 
-/// State shared by both ports: limits of connections, the owner of their tasks, and the shutdown.
+/// State shared by the ports: limits of connections, the owner of their tasks, and the shutdown.
 #[derive(Clone, Debug)]
 pub struct ListenerState {
-    /// Admission of long-lived clients on both ports.
+    /// Admission of long-lived clients on the ports of the WebSocket and the HTTP API.
     pub admission: Arc<Admission>,
-    /// TLS of both ports, if configured.
+    /// TLS of the ports, if configured.
     pub tls: Option<Tls>,
     /// Slots for streams of `GET /events`: half of the HTTP connections, so that the rest of the API stays reachable.
     pub streams: Arc<Semaphore>,
@@ -27,6 +27,8 @@ pub struct ListenerState {
     pub refusals: Arc<Semaphore>,
     /// Limits of the HTTP port.
     pub(crate) bounds: Bounds,
+    /// Limits of a port of HTTP/2.
+    pub(crate) http2_bounds: Bounds,
     /// Peers that forward many clients.
     pub(crate) trusted: TrustedProxies,
     /// Memory of incomplete request bodies.
@@ -52,7 +54,8 @@ impl ListenerState {
         let shares = Shares::of_this_process(config);
         // Applies also if the limit of open files allows fewer connections than one address may have: a part remains
         // for others.
-        let most_of_one = shares.http - shares.http / 4;
+        let three_quarters = |all: usize| all - all / 4;
+        let most_of_one = three_quarters(shares.http);
         Self {
             admission: Admission::new(shares.websockets, config.max_connections_per_address),
             tls,
@@ -63,6 +66,11 @@ impl ListenerState {
                 all: shares.http,
                 per_address: config.max_http_connections_per_address.min(most_of_one),
                 proxies: most_of_one,
+            },
+            http2_bounds: Bounds {
+                all: shares.http2,
+                per_address: HTTP2_PER_ADDRESS.min(three_quarters(shares.http2)),
+                proxies: three_quarters(shares.http2),
             },
             input,
             ending,

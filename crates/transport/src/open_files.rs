@@ -7,6 +7,10 @@ use sdk_relay_config::Config;
 /// Concurrent HTTP connections. Requests are short; beyond these the longest idle one is evicted, and if none is idle a
 /// new one waits.
 pub const HTTP_CONNECTIONS: usize = 1024;
+/// Concurrent connections of HTTP/2, where a port for them is configured. A client has one for all of its requests.
+pub const HTTP2_CONNECTIONS: usize = 256;
+/// The same of one address (IPv6: of one /64): the wallets behind one router.
+pub(crate) const HTTP2_PER_ADDRESS: usize = 32;
 /// WebSocket connections that are refused with a reason at the same time; beyond these a connection is closed without
 /// one.
 pub const REFUSALS: usize = 64;
@@ -28,6 +32,8 @@ pub struct Shares {
     pub websockets: usize,
     /// HTTP connections.
     pub http: usize,
+    /// Connections of HTTP/2.
+    pub http2: usize,
     /// WebSockets that are being refused.
     pub refusals: usize,
 }
@@ -35,29 +41,41 @@ pub struct Shares {
 impl Shares {
     /// For this process, from its limit and its open files.
     pub fn of_this_process(config: &Config) -> Self {
-        Self::of(config.max_connections, to_the_most(), open_now())
+        Self::of(&Self::wanted(config), to_the_most(), open_now())
+    }
+
+    /// With enough descriptors.
+    fn wanted(config: &Config) -> Self {
+        Self {
+            websockets: config.max_connections,
+            http: HTTP_CONNECTIONS,
+            http2: config.blindbit_grpc.map_or(0, |_| HTTP2_CONNECTIONS),
+            refusals: REFUSALS,
+        }
     }
 
     /// For a limit of descriptors, of which `open` are open.
-    fn of(connections: usize, limit: Option<u64>, open: u64) -> Self {
-        let wanted = Self {
-            websockets: connections,
-            http: HTTP_CONNECTIONS,
-            refusals: REFUSALS,
-        };
-        let Some(limit) = limit else { return wanted };
+    fn of(wanted: &Self, limit: Option<u64>, open: u64) -> Self {
+        let Some(limit) = limit else { return *wanted };
         let reserve = (limit / 4).clamp(*RESERVE.start(), *RESERVE.end());
         let left = limit.saturating_sub(open).saturating_sub(reserve);
         let left = usize::try_from(left).unwrap_or(usize::MAX);
-        if left >= wanted.websockets.saturating_add(wanted.http + wanted.refusals) {
-            return wanted;
+        if left
+            >= wanted
+                .websockets
+                .saturating_add(wanted.http + wanted.http2 + wanted.refusals)
+        {
+            return *wanted;
         }
-        // A sixteenth and a quarter; the rest is for WebSockets.
+        // Two sixteenths and a quarter; the rest is for WebSockets.
         let refusals = wanted.refusals.min((left / 16).max(LEAST));
+        let http2 = wanted.http2.min((left / 16).max(LEAST));
         let http = wanted.http.min((left / 4).max(LEAST));
+        let others = http + http2 + refusals;
         Self {
-            websockets: wanted.websockets.min(left.saturating_sub(http + refusals).max(LEAST)),
+            websockets: wanted.websockets.min(left.saturating_sub(others).max(LEAST)),
             http,
+            http2,
             refusals,
         }
     }
@@ -98,7 +116,9 @@ pub fn raise(config: &Config) {
 /// The shares and a sentence, if the limit is too low for the configuration.
 pub fn shortage(config: &Config) -> Option<(Shares, String)> {
     let shares = Shares::of_this_process(config);
-    (shares.websockets < config.max_connections || shares.http < HTTP_CONNECTIONS).then(|| {
+    let wanted = Shares::wanted(config);
+    let is_short = shares.websockets < wanted.websockets || shares.http < wanted.http || shares.http2 < wanted.http2;
+    is_short.then(|| {
         let sentence = format!(
             "this process may open too few files for limits.connections = {}: it accepts fewer clients; raise the limit (ulimit -Hn; \
              LimitNOFILE= of systemd), or lower limits.connections",
@@ -149,19 +169,36 @@ mod tests {
         assert_eq!((now.current, now.maximum), (limit, limit));
     }
 
+    fn wanted(websockets: usize, http2: usize) -> Shares {
+        Shares {
+            websockets,
+            http: HTTP_CONNECTIONS,
+            http2,
+            refusals: REFUSALS,
+        }
+    }
+
     #[test]
     fn clients_never_use_the_reserved_descriptors() {
-        for connections in [1, 100, 10_000, 1_000_000] {
+        for (connections, http2) in [
+            (1, 0),
+            (100, HTTP2_CONNECTIONS),
+            (10_000, HTTP2_CONNECTIONS),
+            (1_000_000, 0),
+        ] {
+            let wanted = wanted(connections, http2);
             for limit in 64..70_000 {
                 let open = 30;
                 let Shares {
                     websockets,
                     http,
+                    http2,
                     refusals,
-                } = Shares::of(connections, Some(limit), open);
-                let clients = (websockets + http + refusals) as u64;
+                } = Shares::of(&wanted, Some(limit), open);
+                let clients = (websockets + http + http2 + refusals) as u64;
                 assert!(clients + open + RESERVE.start() <= limit, "{limit}: {clients}");
                 assert!(websockets >= LEAST.min(connections) && http >= LEAST && refusals >= LEAST);
+                assert!(http2 >= LEAST.min(wanted.http2) && http2 <= wanted.http2);
                 assert!(websockets <= connections && http <= HTTP_CONNECTIONS && refusals <= REFUSALS);
             }
         }
@@ -170,7 +207,7 @@ mod tests {
     #[test]
     fn a_limit_that_is_too_low_for_any_relay_is_named() {
         assert!(enough(None).is_ok() && enough(Some(LEAST_LIMIT)).is_ok());
-        assert!(OPEN_AT_START + RESERVE.start() + 3 * LEAST as u64 <= LEAST_LIMIT);
+        assert!(OPEN_AT_START + RESERVE.start() + 4 * LEAST as u64 <= LEAST_LIMIT);
         assert_eq!(
             enough(Some(20)).unwrap_err().to_string(),
             "this process may open only 20 files, and the relay needs at least 56: raise the limit (ulimit -n in the shell, \
@@ -180,13 +217,10 @@ mod tests {
 
     #[test]
     fn with_enough_of_them_the_configuration_decides() {
-        let all = Shares {
-            websockets: 10_000,
-            http: HTTP_CONNECTIONS,
-            refusals: REFUSALS,
-        };
-        assert_eq!(Shares::of(10_000, Some(20_000), 50), all);
-        assert_eq!(Shares::of(10_000, None, 50), all);
-        assert!(Shares::of(10_000, Some(10_000), 50).websockets < 10_000);
+        for all in [wanted(10_000, 0), wanted(10_000, HTTP2_CONNECTIONS)] {
+            assert_eq!(Shares::of(&all, Some(20_000), 50), all);
+            assert_eq!(Shares::of(&all, None, 50), all);
+            assert!(Shares::of(&all, Some(10_000), 50).websockets < 10_000);
+        }
     }
 }

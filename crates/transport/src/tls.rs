@@ -1,4 +1,4 @@
-//! TLS on both ports: an acceptor from PEM files, whose certificate can be replaced without affecting open connections.
+//! TLS on the ports: an acceptor from PEM files, whose certificate can be replaced without affecting open connections.
 
 mod error;
 mod files;
@@ -25,8 +25,11 @@ use validity::Validity;
 pub use error::TlsError;
 pub use validity::Dates;
 
-/// ALPN protocol of both ports (RFC 7301): a client that offers only others is refused in the handshake.
+/// ALPN protocol of the WebSocket and the HTTP port (RFC 7301): a client that offers only others is refused in the
+/// handshake.
 const ALPN: &[u8] = b"http/1.1";
+/// The same of a port of HTTP/2.
+const ALPN_HTTP2: &[u8] = b"h2";
 
 /// TLS of this relay. Clones share the certificate.
 #[derive(Clone)]
@@ -63,7 +66,7 @@ impl Tls {
         };
         let provider = Arc::new(ring::default_provider());
         let loaded = Arc::new(files.load(&provider)?);
-        tracing::info!(fingerprint = fingerprint(&loaded), file = %files.cert.display(), "serving TLS on both ports (SHA-256 fingerprint)");
+        tracing::info!(fingerprint = fingerprint(&loaded), file = %files.cert.display(), "serving TLS on all ports (SHA-256 fingerprint)");
         warn_of_dates(&files.cert, &loaded);
         let certificate = Arc::new(Certificate(RwLock::new(loaded)));
         let mut server = ServerConfig::builder_with_provider(provider)
@@ -77,6 +80,16 @@ impl Tls {
             certificate,
             files: Arc::new(files),
         }))
+    }
+
+    /// The same certificate, also after a reload, for a port of HTTP/2.
+    pub(crate) fn for_http2(&self) -> Self {
+        let mut server = ServerConfig::clone(self.acceptor.config());
+        server.alpn_protocols = vec![ALPN_HTTP2.to_vec()];
+        Self {
+            acceptor: TlsAcceptor::from(Arc::new(server)),
+            ..self.clone()
+        }
     }
 
     /// The certificate's file.
@@ -187,7 +200,8 @@ fn fingerprint(key: &CertifiedKey) -> String {
 }
 
 fn listen_addresses(config: &Config) -> Vec<IpAddr> {
-    vec![config.ws_url.ip(), config.http_url.ip()]
+    let addresses = [Some(config.ws_url), Some(config.http_url), config.blindbit_grpc];
+    addresses.into_iter().flatten().map(|address| address.ip()).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Version 2 over HTTP, one file for each route. Its gRPC interface is not supported.
+//! Version 2 over HTTP, one file for each route. Its gRPC interface is [`grpc`](crate::grpc).
 
 pub(crate) mod compute_index;
 pub(crate) mod full_block;

@@ -38,8 +38,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         stores(config, report);
     }
     space(config, user.is_some(), report);
-    let apis = [("ws_url", config.ws_url), ("http_url", config.http_url)];
-    for (key, address) in apis.into_iter().chain(config.electrum.addresses()) {
+    for (key, address) in preflight::listen_addresses(config) {
         port(config, key, address, user.is_some(), report);
     }
     certificate(config, report);

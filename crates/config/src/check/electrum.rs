@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::share_a_port;
+use super::ports::share_a_port;
 use crate::config::{ElectrumConfig, TlsFiles};
 use crate::error::ConfigError;
 use crate::setting::Key;

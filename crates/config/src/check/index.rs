@@ -1,5 +1,8 @@
 //! `[index]` and `[blindbit]`: the tweak index, and the Oracle that it is compared with.
 
+use std::net::SocketAddr;
+
+use super::ports::share_a_port;
 use crate::config::IndexConfig;
 use crate::error::ConfigError;
 use crate::network::Network;
@@ -20,6 +23,30 @@ impl IndexConfig {
             },
         }))
     }
+}
+
+/// The listen address of BlindBit's gRPC interface.
+pub(super) fn grpc_listen(values: &Values) -> Result<Option<SocketAddr>, ConfigError> {
+    let listen = values.get(&key::GRPC_LISTEN)?;
+    if listen.is_some() && !values.get(&key::INDEX_ENABLED)? {
+        let why = "expected nothing: the gRPC interface answers from the tweak index, and index.enabled is false";
+        return Err(values.wrong(&key::GRPC_LISTEN, why));
+    }
+    for (other, taken) in [
+        ("ws_url", Some(values.get(&key::WS_URL)?)),
+        ("http_url", Some(values.get(&key::HTTP_URL)?)),
+        ("electrum.listen", values.get(&key::ELECTRUM_LISTEN)?),
+        ("electrum.tls_listen", values.get(&key::ELECTRUM_TLS_LISTEN)?),
+    ] {
+        if listen
+            .zip(taken)
+            .is_some_and(|(listen, taken)| share_a_port(listen, taken))
+        {
+            let why = format!("expected another port than that of {other} ({})", values.origin(other));
+            return Err(values.wrong(&key::GRPC_LISTEN, why));
+        }
+    }
+    Ok(listen)
 }
 
 /// The address of the BlindBit Oracle; `None` if none is set.

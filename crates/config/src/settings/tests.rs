@@ -33,6 +33,7 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("bitcoin_core.proxy", "\"socks5://tor:9050\"", ""),
     ("blindbit.url", "\"http://oracle\"", ""),
     ("blindbit.proxy", "\"socks5://tor:9050\"", ""),
+    ("blindbit.grpc_listen", "\"127.0.0.1:1\"", ""),
     ("index.enabled", "false", ""),
     ("index.start_height", "5", ""),
     ("index.scan_threads", "77", ""),

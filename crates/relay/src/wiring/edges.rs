@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use sdk_relay_blindbit::Oracle;
 use sdk_relay_electrum::serve_electrum;
 use sdk_relay_http::{Figures, Front};
-use sdk_relay_http_common::Edge;
 use sdk_relay_platform::net::Listener;
 use sdk_relay_protocol::CloseCode;
 use sdk_relay_service::{FeeSource, KeyWork};
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_transport::http_runtime::HttpRuntime;
-use sdk_relay_transport::{ListenerState, Tls, serve_http};
+use sdk_relay_transport::{ListenerState, Tls, serve_http, serve_http2};
 use sdk_relay_ws::serve_websockets;
 use tokio::sync::watch;
 
@@ -58,7 +58,8 @@ pub(crate) fn serve(
     let websockets = service.websockets(&shared);
     let http_runtime = HttpRuntime::new().context("cannot start the threads of the HTTP API")?;
     let http = http_runtime.adopt(sockets.http).context("cannot use the HTTP port")?;
-    let http_api = service.http(&websockets, &shared, registries);
+    let oracle = service.blindbit();
+    let http_api = service.http(&websockets, &oracle, &shared, registries);
     service.electrum(
         &shared,
         (sockets.electrum, sockets.electrum_tls),
@@ -67,6 +68,10 @@ pub(crate) fn serve(
     );
     let serve_ws = serve_websockets(Arc::clone(&websockets), sockets.ws, listeners.clone());
     supervisor.task("WebSocket server", serve_ws);
+    if let Some((grpc, _)) = sockets.grpc {
+        let api = oracle.grpc(service.parts.metrics.grpc.clone())?;
+        supervisor.task("gRPC server", serve_http2(api, grpc, listeners.clone()));
+    }
     let serve_http = serve_http(http_api.clone(), http, listeners);
     supervisor.task_on(Some(http_runtime.handle()), "HTTP server", serve_http);
     Ok(Servers {
@@ -98,9 +103,9 @@ impl Service {
         })
     }
 
-    /// The routes of BlindBit.
-    fn blindbit(&self) -> Edge {
-        sdk_relay_blindbit::edge(sdk_relay_blindbit::Handles {
+    /// Both interfaces of BlindBit.
+    fn blindbit(&self) -> Oracle {
+        Oracle::new(sdk_relay_blindbit::Handles {
             settings: Arc::clone(&self.settings),
             chain: Arc::clone(&self.parts.chain),
             index: self.parts.index.clone(),
@@ -150,9 +155,15 @@ impl Service {
     }
 
     /// The HTTP API: its own routes and those of the other edges.
-    fn http(&self, websockets: &Arc<sdk_relay_ws::Handles>, shared: &Shared, registries: Registries) -> Front {
+    fn http(
+        &self,
+        websockets: &Arc<sdk_relay_ws::Handles>,
+        oracle: &Oracle,
+        shared: &Shared,
+        registries: Registries,
+    ) -> Front {
         let edges = vec![
-            self.blindbit(),
+            oracle.edge(),
             sdk_relay_ws::edge(websockets),
             sdk_relay_dashboard::edge(),
         ];

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
+use sdk_relay_blindbit::GrpcMetrics;
 use sdk_relay_chain::ChainSource;
 use sdk_relay_chain::follower::FollowStatus;
+use sdk_relay_config::Config;
 use sdk_relay_detect::DetectionMetrics;
 use sdk_relay_electrum::ElectrumMetrics;
 use sdk_relay_http::HttpMetrics;
@@ -29,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) input: InputMetrics,
     pub(crate) http: HttpMetrics,
     pub(crate) electrum: ElectrumMetrics,
+    pub(crate) grpc: GrpcMetrics,
     pub(crate) mesh: Arc<MeshMetrics>,
     pub(crate) detection: Arc<DetectionMetrics>,
     pub(crate) vitals: Arc<Vitals>,
@@ -38,8 +41,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the counters. `tip` is the highest block that the event log has.
-    pub(crate) fn new(tip: Option<u32>, registries: &mut Registries) -> Self {
+    /// Registers the counters, those of gRPC if it is configured. `tip` is the highest block that the event log has.
+    pub(crate) fn new(tip: Option<u32>, config: &Config, registries: &mut Registries) -> Self {
         let Registries { public, private } = registries;
         let traffic = Arc::<Traffic>::default();
         traffic.register(public);
@@ -50,6 +53,10 @@ impl Metrics {
         http.register(public);
         let electrum = ElectrumMetrics::default();
         electrum.register(public, private);
+        let grpc = GrpcMetrics::default();
+        if config.blindbit_grpc.is_some() {
+            grpc.register(public);
+        }
         let mesh = Arc::new(MeshMetrics::new(Arc::clone(&traffic)));
         mesh.register(public);
         let detection = Arc::<DetectionMetrics>::default();
@@ -61,6 +68,7 @@ impl Metrics {
             input,
             http,
             electrum,
+            grpc,
             mesh,
             detection,
             vitals: Arc::new(Vitals::new(tip)),

@@ -16,12 +16,16 @@ pub(crate) struct Sockets {
     /// The Electrum protocol without TLS, and with it; `None` where it is off.
     pub(crate) electrum: Option<Listener>,
     pub(crate) electrum_tls: Option<Listener>,
+    /// BlindBit's gRPC interface, if it is configured.
+    pub(crate) grpc: Option<(Listener, SocketAddr)>,
 }
 
 /// Listens on the configured addresses. After a restart, sockets with an unchanged address are reused.
 pub(crate) fn open_sockets(ports: &Ports, config: &Config) -> anyhow::Result<Sockets> {
-    let electrum = config.electrum.addresses().map(|(_, address)| address);
-    let kept: Vec<_> = [config.ws_url, config.http_url].into_iter().chain(electrum).collect();
+    let kept: Vec<_> = preflight::listen_addresses(config)
+        .into_iter()
+        .map(|(_, address)| address)
+        .collect();
     ports.keep_only(&kept);
     let listen = |key: &str, address| {
         let listening = ports.listen(address);
@@ -31,6 +35,13 @@ pub(crate) fn open_sockets(ports: &Ports, config: &Config) -> anyhow::Result<Soc
     let if_set = |key: &str, address: Option<SocketAddr>| address.map(|address| listen(key, address)).transpose();
     let electrum = if_set("electrum.listen", config.electrum.listen)?;
     let electrum_tls = if_set("electrum.tls_listen", config.electrum.tls_listen)?;
+    let grpc = match if_set("blindbit.grpc_listen", config.blindbit_grpc)? {
+        Some(listener) => {
+            let address = listener.local_addr()?;
+            Some((listener, address))
+        }
+        None => None,
+    };
     Ok(Sockets {
         ws_addr: ws.local_addr()?,
         ws,
@@ -38,5 +49,6 @@ pub(crate) fn open_sockets(ports: &Ports, config: &Config) -> anyhow::Result<Soc
         http,
         electrum,
         electrum_tls,
+        grpc,
     })
 }

@@ -5,8 +5,8 @@
 //! follows the steps of the BIP352 light-client specification.
 
 mod answers;
-mod building;
-mod scene;
+pub(crate) mod building;
+pub(crate) mod scene;
 mod thinning;
-mod wallet;
-mod wallets;
+pub(crate) mod wallet;
+pub(crate) mod wallets;

@@ -22,6 +22,7 @@ mod events;
 mod failover;
 mod fairness;
 mod file_modes;
+mod grpc;
 mod history;
 mod hostile;
 mod http;

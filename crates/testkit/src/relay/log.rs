@@ -11,7 +11,7 @@ const KEPT: usize = 4 * 1024 * 1024;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Log(Arc<Mutex<State>>);
 
-/// The log lines with the relay's addresses, `STATUS ws=HOST:PORT http=HOST:PORT`.
+/// The log lines with the relay's addresses, `STATUS ws=HOST:PORT http=HOST:PORT [grpc=HOST:PORT]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Status {
     /// Both ports are open.
@@ -29,11 +29,19 @@ impl Status {
     }
 }
 
+/// `HOST:PORT` of each API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Addresses {
+    pub(super) ws: String,
+    pub(super) http: String,
+    pub(super) grpc: Option<String>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     text: String,
-    listening: Option<(String, String)>,
-    ready: Option<(String, String)>,
+    listening: Option<Addresses>,
+    ready: Option<Addresses>,
     complete: bool,
 }
 
@@ -58,8 +66,8 @@ impl Log {
         self.0.lock().unwrap().text.clone()
     }
 
-    /// The addresses of a line, WebSocket and HTTP, once it is there.
-    pub(super) fn addresses(&self, status: Status) -> Option<(String, String)> {
+    /// The addresses of a line, once it is there.
+    pub(super) fn addresses(&self, status: Status) -> Option<Addresses> {
         let state = self.0.lock().unwrap();
         match status {
             Status::Listening => state.listening.clone(),
@@ -89,12 +97,16 @@ impl Log {
 }
 
 /// `… ready ws=127.0.0.1:40001 http=127.0.0.1:40002 …`
-fn addresses(line: &str, status: Status) -> Option<(String, String)> {
+fn addresses(line: &str, status: Status) -> Option<Addresses> {
     let mut words = line.split_whitespace();
     words.find(|word| *word == status.as_str())?;
     let words: Vec<_> = words.collect();
     let value = |key| words.iter().find_map(|word| word.strip_prefix(key)).map(str::to_owned);
-    Some((value("ws=")?, value("http=")?))
+    Some(Addresses {
+        ws: value("ws=")?,
+        http: value("http=")?,
+        grpc: value("grpc="),
+    })
 }
 
 #[cfg(test)]
@@ -105,9 +117,16 @@ mod tests {
     fn finds_the_addresses_of_the_ready_line() {
         let line =
             "2026-01-01T00:00:00Z  INFO sdk_relay: ready ws=127.0.0.1:40001 http=127.0.0.1:40002 network=regtest\n";
+        let expected = |grpc: Option<&str>| Addresses {
+            ws: "127.0.0.1:40001".to_owned(),
+            http: "127.0.0.1:40002".to_owned(),
+            grpc: grpc.map(str::to_owned),
+        };
+        assert_eq!(addresses(line, Status::Ready), Some(expected(None)));
+        let with_grpc = line.replace(" network", " grpc=127.0.0.1:40003 network");
         assert_eq!(
-            addresses(line, Status::Ready),
-            Some(("127.0.0.1:40001".to_owned(), "127.0.0.1:40002".to_owned()))
+            addresses(&with_grpc, Status::Ready),
+            Some(expected(Some("127.0.0.1:40003")))
         );
         assert_eq!(
             addresses("INFO sdk_relay: not yet ready for ws=1\n", Status::Ready),

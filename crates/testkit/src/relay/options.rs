@@ -89,6 +89,12 @@ impl RelayOptions {
             .set("TLS__SELF_SIGNED", "true")
     }
 
+    /// A gRPC port of BlindBit's interface, the same at each start.
+    pub fn fixed_grpc_port(self) -> RelayOptions {
+        let [grpc] = free_ports();
+        self.set("BLINDBIT__GRPC_LISTEN", format!("127.0.0.1:{grpc}"))
+    }
+
     /// A relay that others on this machine can reach: fixed ports, and an advertised WebSocket address.
     pub fn in_mesh(self) -> RelayOptions {
         self.in_mesh_over("ws")

@@ -22,11 +22,25 @@ const LARGE: usize = 4 << 20;
 
 /// The tasks of connections.
 #[derive(Debug, Default)]
-struct Tasks(Mutex<JoinSet<()>>);
+pub(crate) struct Tasks(Mutex<JoinSet<()>>);
 
 impl SpawnConnection for Tasks {
     fn spawn(&self, connection: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.0.lock().unwrap().spawn(connection);
+    }
+}
+
+impl Tasks {
+    /// Waits until no connection has a task.
+    pub(crate) async fn are_done(&self) {
+        loop {
+            let done = { self.0.lock().unwrap().try_join_next() };
+            match done {
+                Some(done) => done.unwrap(),
+                None if self.0.lock().unwrap().is_empty() => return,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
     }
 }
 
@@ -87,20 +101,12 @@ impl Server {
         client
     }
 
-    /// Waits until no connection has a task.
     async fn is_idle(&self) {
-        loop {
-            let done = { self.tasks.0.lock().unwrap().try_join_next() };
-            match done {
-                Some(done) => done.unwrap(),
-                None if self.tasks.0.lock().unwrap().is_empty() => return,
-                None => tokio::time::sleep(Duration::from_millis(1)).await,
-            }
-        }
+        self.tasks.are_done().await;
     }
 }
 
-fn simulated(work: impl Future<Output = ()>) {
+pub(crate) fn simulated(work: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use crate::blindbit::scene::INDEXED;
 
 /// A proxy of the node with a gate: while it is closed, no block passes.
-async fn behind_a_door(node: &Bitcoind) -> (String, Arc<AtomicBool>) {
+pub(crate) async fn behind_a_door(node: &Bitcoind) -> (String, Arc<AtomicBool>) {
     let open = Arc::new(AtomicBool::new(true));
     let (node, gate) = (node.rpc_url(), Arc::clone(&open));
     let serve = move |request: Request| {
@@ -39,7 +39,7 @@ async fn through(node: &str, open: bool, request: Request) -> Response {
     (reply.status, reply.body).into_response()
 }
 
-async fn index(relay: &RelayProcess) -> Value {
+pub(crate) async fn index(relay: &RelayProcess) -> Value {
     http_get(&format!("{}/health", relay.http_url())).await.json()["index"].clone()
 }
 

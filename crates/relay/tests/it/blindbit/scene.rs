@@ -16,9 +16,19 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new() -> Scene {
+        Scene::with(|options| options).await
+    }
+
+    /// With a gRPC port.
+    pub(crate) async fn with_grpc() -> Scene {
+        Scene::with(|options| options.set("BLINDBIT__GRPC_LISTEN", "127.0.0.1:0")).await
+    }
+
+    async fn with(options: impl FnOnce(RelayOptions) -> RelayOptions) -> Scene {
         let node = PooledNode::take(Options::default()).await;
         let payer = Payer::funded(&node).await;
-        let relay = RelayProcess::start(RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node)).await;
+        let of_node = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
+        let relay = RelayProcess::start(options(of_node)).await;
         let scene = Scene { node, payer, relay };
         scene.indexed().await;
         scene

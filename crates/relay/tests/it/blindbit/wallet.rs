@@ -9,6 +9,9 @@ use bitcoin::hashes::{Hash, sha256};
 use bitcoin::hex::FromHex;
 use bitcoin::secp256k1::{PublicKey, XOnlyPublicKey};
 use bitcoin::{BlockHash, OutPoint, Txid};
+use sdk_relay_blindbit_proto::{
+    BlockHeightRequest, ComputeIndexTxItem, RangedBlockHeightRequestFiltered, UtxoItemLight,
+};
 use serde_json::Value;
 use silentpayments::receiving::{Label, Receiver};
 use silentpayments::utils::receiving::calculate_ecdh_shared_secret;
@@ -16,6 +19,7 @@ use silentpayments::{Network, SharedSecret, SpVersion};
 use testkit::Payee;
 
 use crate::blindbit::scene::{json, strings};
+use crate::grpc::client::GrpcClient;
 
 /// Data of an own output: satoshis, and the label that was paid.
 pub(crate) type Coin = (u64, Option<u32>);
@@ -28,6 +32,8 @@ pub(crate) struct Wallet {
     pub(crate) coins: BTreeMap<OutPoint, Coin>,
     /// Blocks whose outputs were requested because the filter matched.
     pub(crate) looked_into: Vec<u32>,
+    /// Keys of coins that were found over gRPC, in short form.
+    prefixes: HashMap<[u8; 8], OutPoint>,
 }
 
 impl Wallet {
@@ -46,6 +52,7 @@ impl Wallet {
             receiver,
             coins: BTreeMap::new(),
             looked_into: Vec::new(),
+            prefixes: HashMap::new(),
         }
     }
 
@@ -82,9 +89,67 @@ impl Wallet {
         }
     }
 
+    /// Reads blocks of an Oracle of version 2 over gRPC, as BlindBit's own wallets do: a stream of short data, and the
+    /// whole block for a match.
+    pub(crate) async fn read_grpc(&mut self, client: &mut GrpcClient, start: u32, end: u32) {
+        let range = RangedBlockHeightRequestFiltered {
+            start: start.into(),
+            end: end.into(),
+            dustlimit: 0,
+            cut_through: false,
+        };
+        let mut blocks = client.stream_block_scan_data_short(range).await.unwrap().into_inner();
+        let mut expected = start;
+        while let Some(block) = blocks.message().await.unwrap() {
+            let height = block.block_identifier.unwrap().block_height;
+            assert_eq!(height, u64::from(expected), "in order, without a gap");
+            expected += 1;
+            for item in &block.comp_index {
+                let secret = self.secret_of(&PublicKey::from_slice(&item.tweak).unwrap());
+                let first: HashSet<[u8; 8]> = self.first_keys(&secret).map(|(key, _)| prefix(&key)).collect();
+                let outputs = item.outputs_short.chunks_exact(8);
+                if outputs
+                    .map(|o| <[u8; 8]>::try_from(o).unwrap())
+                    .any(|o| first.contains(&o))
+                {
+                    self.looked_into.push(u32::try_from(height).unwrap());
+                    self.take_grpc(client, height, item).await;
+                }
+            }
+            for spent in block.spent_outputs.chunks_exact(8) {
+                if let Some(outpoint) = self.prefixes.get(spent) {
+                    self.coins.remove(outpoint);
+                }
+            }
+        }
+        assert_eq!(expected, end + 1);
+    }
+
+    async fn take_grpc(&mut self, client: &mut GrpcClient, block_height: u64, item: &ComputeIndexTxItem) {
+        let full = client.get_full_block(BlockHeightRequest { block_height }).await;
+        let full = full.unwrap().into_inner();
+        let tx = full.index.iter().find(|tx| tx.txid == item.txid).unwrap();
+        assert_eq!(tx.tweak, item.tweak);
+        let outputs: Vec<_> = tx.utxos.iter().map(Found::of_grpc).collect();
+        let secret = self.secret_of(&PublicKey::from_slice(&tx.tweak).unwrap());
+        let mut serialised = tx.txid.clone();
+        serialised.reverse();
+        let txid = Txid::from_slice(&serialised).unwrap();
+        self.take(txid, &secret, &outputs);
+        for output in &outputs {
+            let outpoint = OutPoint::new(txid, output.vout);
+            if self.coins.contains_key(&outpoint) {
+                self.prefixes.insert(prefix(&output.key.serialize()), outpoint);
+            }
+        }
+    }
+
     fn secret(&self, tweak: &str) -> SharedSecret {
-        let tweak: PublicKey = tweak.parse().unwrap();
-        calculate_ecdh_shared_secret(&tweak, &self.payee.scan)
+        self.secret_of(&tweak.parse().unwrap())
+    }
+
+    fn secret_of(&self, tweak: &PublicKey) -> SharedSecret {
+        calculate_ecdh_shared_secret(tweak, &self.payee.scan)
     }
 
     /// The keys that pay it first in a transaction of this secret, with each label.
@@ -155,6 +220,15 @@ impl Found {
         }
     }
 
+    fn of_grpc(output: &UtxoItemLight) -> Found {
+        Found {
+            vout: output.vout,
+            sats: output.amount,
+            key: XOnlyPublicKey::from_slice(&output.pubkey).unwrap(),
+            spent: false,
+        }
+    }
+
     fn of_v2(output: &Value) -> Found {
         Found {
             vout: u32::try_from(output["vout"].as_u64().unwrap()).unwrap(),
@@ -188,6 +262,10 @@ impl Filter {
                 .match_any(&self.block, &mut elements)
                 .unwrap()
     }
+}
+
+fn prefix(key: &[u8; 32]) -> [u8; 8] {
+    key[..8].try_into().unwrap()
 }
 
 fn short(key: &[u8; 32]) -> String {

@@ -13,7 +13,7 @@ const SATS: u64 = 50_000;
 
 /// Pays to each kind of address with each kind of input, several times in one transaction too, among payments to
 /// others.
-async fn payments(scene: &mut Scene, payee: &Payee) -> Vec<Transaction> {
+pub(crate) async fn payments(scene: &mut Scene, payee: &Payee) -> Vec<Transaction> {
     let stranger = Payee::new(&[]);
     let all = [
         payee.address(),
@@ -41,7 +41,11 @@ async fn payments(scene: &mut Scene, payee: &Payee) -> Vec<Transaction> {
 
 /// What the payee owns of these, found by the scanner of the relay in the transactions of the payer: compares two
 /// implementations.
-fn owned(payee: &Payee, txs: &[Transaction], prevouts: &dyn Fn(&OutPoint) -> TxOut) -> BTreeMap<OutPoint, Coin> {
+pub(crate) fn owned(
+    payee: &Payee,
+    txs: &[Transaction],
+    prevouts: &dyn Fn(&OutPoint) -> TxOut,
+) -> BTreeMap<OutPoint, Coin> {
     let receiver = payee.receiver();
     let mut coins = BTreeMap::new();
     for tx in txs {
@@ -105,7 +109,7 @@ async fn a_wallet_finds_every_payment_through_tweaks_and_filters_and_sees_them_s
     assert_eq!(late.coins, left);
 }
 
-async fn spend(
+pub(crate) async fn spend(
     scene: &Scene,
     payee: &Payee,
     txs: &[Transaction],

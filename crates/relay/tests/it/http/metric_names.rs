@@ -39,7 +39,8 @@ lacks `_total`, that of an info metric `_info`, and families with a unit have `#
 
 - **Counters** begin at 0 with each start of the relay. **Histograms** have `_bucket` (with the label `le`), `_sum` and `_count`; seconds.
 - `sdk_relay_node_…` are absent while the node does not answer. `sdk_relay_rpc_…` need a node, `sdk_relay_zmq_…` one with a ZMQ address,
-  `sdk_relay_index_…` the setting `index.enabled`, and `sdk_relay_blindbit_…` a BlindBit Oracle.
+  `sdk_relay_index_…` the setting `index.enabled`, `sdk_relay_blindbit_…` a BlindBit Oracle, and `sdk_relay_grpc_…` the setting
+  `blindbit.grpc_listen`. A status other than `OK` has a sample once a call has ended with it.
 - **For an administrator**: only in answers to requests that may use the admin endpoints ([Authenticate](API.md#authenticate)). Compared with the mempool,
   these would show which transaction paid a client, or came from one. For the same reason `sdk_relay_event_delay_seconds` measures events of
   the log only, and only connections without watches, and `sdk_relay_rpc_seconds` omits `sendrawtransaction`.
@@ -141,7 +142,8 @@ async fn the_page_lists_the_metrics_of_a_relay() {
         .node(&node)
         .set("AUTH__ADMIN_TOKEN", ADMIN_TOKEN)
         // Its counters exist whether it answers or not.
-        .set("BLINDBIT__URL", "http://127.0.0.1:1");
+        .set("BLINDBIT__URL", "http://127.0.0.1:1")
+        .set("BLINDBIT__GRPC_LISTEN", "127.0.0.1:0");
     let relay = RelayProcess::start(options).await;
     let all = testkit::eventually(DEADLINE, "all metrics", async || {
         let all = families(&text(&relay, Some(ADMIN_TOKEN)).await);

@@ -1,0 +1,99 @@
+//! The messages about a block.
+
+use bitcoin::hashes::Hash;
+use bitcoin::{BlockHash, Txid};
+use sdk_relay_blindbit_proto::{
+    BlockIdentifier, BlockScanDataShortResponse, ComputeIndexResponse, ComputeIndexTxItem, FullBlockResponse,
+    FullTxItem, IndexResponse, UtxoItemLight,
+};
+use sdk_relay_store::index::{IndexedBlock, IndexedTx};
+
+use crate::block::Found;
+
+/// Bytes of an x-only key in short form.
+const SHORT: usize = 8;
+
+/// A block of `StreamBlockScanDataShort`, with these of its transactions.
+pub(super) fn scan_data(found: &Found, transactions: &[&IndexedTx]) -> BlockScanDataShortResponse {
+    BlockScanDataShortResponse {
+        block_identifier: Some(identifier(&found.block)),
+        comp_index: items(transactions),
+        spent_outputs: spent(&found.block),
+    }
+}
+
+/// A block of `StreamComputeIndex`, with these of its transactions.
+pub(super) fn compute_index(found: &Found, transactions: &[&IndexedTx]) -> ComputeIndexResponse {
+    ComputeIndexResponse {
+        block_identifier: Some(identifier(&found.block)),
+        index: items(transactions),
+    }
+}
+
+pub(super) fn full_block(found: &Found) -> FullBlockResponse {
+    let block = &found.block;
+    FullBlockResponse {
+        block_identifier: Some(identifier(block)),
+        index: block.transactions.iter().map(|tx| full(block, tx)).collect(),
+    }
+}
+
+pub(super) fn spent_outputs(found: &Found) -> IndexResponse {
+    IndexResponse {
+        block_identifier: Some(identifier(&found.block)),
+        index: spent(&found.block),
+    }
+}
+
+/// Hashes of blocks and transactions are in display order everywhere.
+pub(super) fn block_hash(hash: BlockHash) -> Vec<u8> {
+    display(hash.to_byte_array())
+}
+
+fn txid(txid: Txid) -> Vec<u8> {
+    display(txid.to_byte_array())
+}
+
+fn display(mut serialised: [u8; 32]) -> Vec<u8> {
+    serialised.reverse();
+    serialised.to_vec()
+}
+
+fn identifier(block: &IndexedBlock) -> BlockIdentifier {
+    BlockIdentifier {
+        block_hash: block_hash(block.hash),
+        block_height: block.height.into(),
+    }
+}
+
+fn items(transactions: &[&IndexedTx]) -> Vec<ComputeIndexTxItem> {
+    let items = transactions.iter().map(|tx| ComputeIndexTxItem {
+        txid: txid(tx.txid),
+        tweak: tx.tweak.to_vec(),
+        outputs_short: tx.keys.iter().flat_map(|key| &key[..SHORT]).copied().collect(),
+    });
+    items.collect()
+}
+
+fn spent(block: &IndexedBlock) -> Vec<u8> {
+    block.spent.iter().flat_map(|spent| spent.key_prefix).collect()
+}
+
+fn full(block: &IndexedBlock, tx: &IndexedTx) -> FullTxItem {
+    let inputs = block.spent_by(tx).iter().flat_map(|spent| {
+        let mut outpoint = txid(spent.outpoint.txid);
+        outpoint.extend(spent.outpoint.vout.to_be_bytes());
+        outpoint
+    });
+    let outputs = tx.outputs().map(|output| UtxoItemLight {
+        vout: output.vout,
+        amount: output.amount.to_sat(),
+        pubkey: output.key.to_vec(),
+    });
+    FullTxItem {
+        txid: txid(tx.txid),
+        tweak: tx.tweak.to_vec(),
+        inputs: inputs.collect(),
+        utxos: outputs.collect(),
+    }
+}

@@ -1,0 +1,5 @@
+//! The calls over real connections, answered from an index of synthetic blocks.
+
+mod hostile;
+mod scene;
+mod streams;

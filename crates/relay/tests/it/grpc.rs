@@ -1,0 +1,9 @@
+//! BlindBit's gRPC interface, with a client that has only the .proto.
+
+mod access;
+mod calls;
+pub(crate) mod client;
+mod errors;
+mod reflection;
+mod restart;
+mod wallets;
