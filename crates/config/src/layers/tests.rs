@@ -175,6 +175,9 @@ fn an_oracle_address_has_no_credentials() {
         url("http://oracle:8000/").unwrap().as_deref(),
         Some("http://oracle:8000")
     );
+    for grpc in ["grpc://oracle:7001", "grpcs://[2001:db8::1]:7001"] {
+        assert_eq!(url(grpc).unwrap().as_deref(), Some(grpc));
+    }
     let with_path = "https://relay.example.com/blindbit/v2";
     assert_eq!(url(with_path).unwrap().as_deref(), Some(with_path));
     for wrong in [
@@ -183,6 +186,9 @@ fn an_oracle_address_has_no_credentials() {
         "http://",
         "http://oracle/?a=b",
         "http://u:hunter2@oracle",
+        "grpc://oracle",
+        "grpc://oracle:7001/blindbit",
+        "grpcs://u:hunter2@oracle:7001",
     ] {
         let error = message(&format!("[blindbit]\nurl = \"{wrong}\"\n"), &[]);
         assert!(error.contains("blindbit.url") && !error.contains("hunter2"), "{error}");

@@ -67,7 +67,8 @@ pub(crate) fn oracle_url(value: &Value) -> Result<Option<String>, Wrong> {
     }
     let checked = check_url(value.as_text()).map_err(|error| {
         Wrong::because(format!(
-            "expected the URL of a BlindBit Oracle, http://HOST:PORT or https://HOST:PORT, optionally with a path ({error})"
+            "expected the URL of a BlindBit Oracle: http://HOST:PORT or https://HOST:PORT, optionally with a path, or grpc://HOST:PORT or \
+             grpcs://HOST:PORT ({error})"
         ))
     })?;
     Ok(Some(checked))

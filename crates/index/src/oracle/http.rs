@@ -1,10 +1,9 @@
 //! HTTP client of an Oracle. Every answer has a deadline and a size limit, and is parsed strictly.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use bitcoin::BlockHash;
 use bitcoin::hex::FromHex;
-use bitcoin::{BlockHash, Txid};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -13,92 +12,22 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use sdk_relay_chain::BlockRef;
-use sdk_relay_chain::rpc::{Connector, proxy_error};
-use sdk_relay_config::{WrongUrl, check_url};
+use sdk_relay_chain::rpc::Connector;
+use sdk_relay_config::WrongUrl;
 use sdk_relay_echo::causes;
 use sdk_relay_platform::net::Proxy;
 use sdk_relay_protocol::blindbit::{BlindbitBlockHash, BlindbitBlockHeight, BlindbitComputeIndex, BlindbitInfo};
 use serde::de::DeserializeOwned;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// Timeout of the connection; an intercontinental one needs a tenth of it.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// Timeout of the whole answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// The same through a proxy, which takes up to 25 s to connect (`Proxy::connect`).
-const PROXIED_ANSWER_WITHIN: Duration = Duration::from_secs(35);
-/// Idle timeout of connections: longer than the interval between blocks of a build, shorter than that of most servers
-/// and proxies.
-const IDLE_FOR: Duration = Duration::from_secs(15);
-/// Largest answer. A block of 4,000,000 weight holds some 10,000 eligible transactions at most, for which an Oracle
-/// sends 250 bytes each.
-const LARGEST_ANSWER: usize = 4 << 20;
-/// How often a request is retried after a status with `Retry-After`.
-const AGAIN: usize = 3;
+use super::request::{
+    AGAIN, CONNECT_WITHIN, IDLE_FOR, LARGEST_ANSWER, Named, NoAnswer, OracleBlock, SOME_PAUSE, Version, answer_within,
+    client_tls, not_sent,
+};
+
+/// Longest pause after which a request is retried.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// The pause if the status has no `Retry-After`.
-const SOME_PAUSE: Duration = Duration::from_secs(1);
 /// Longest quotation of an Oracle in an error: the text is untrusted.
 const LONGEST_QUOTE: usize = 80;
-
-/// API version of an Oracle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// Lists of tweaks.
-    V1,
-    /// Every answer names its block, and `compute-index` the transactions.
-    V2,
-}
-
-impl Version {
-    /// 1 or 2.
-    pub fn number(self) -> u8 {
-        match self {
-            Self::V1 => 1,
-            Self::V2 => 2,
-        }
-    }
-}
-
-/// The answer of an Oracle for a block.
-#[derive(Debug)]
-pub(super) enum OracleBlock {
-    /// Version 1: the tweaks only.
-    Listed(Vec<[u8; 33]>),
-    /// Version 2.
-    Named(Vec<Named>),
-}
-
-/// A transaction and its tweak, from an Oracle.
-#[derive(Debug)]
-pub(super) struct Named {
-    pub(super) txid: Txid,
-    pub(super) tweak: [u8; 33],
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum NoAnswer {
-    #[error("{0}")]
-    Unreachable(String),
-    #[error("no answer to {path} within {} s", .limit.as_secs())]
-    Late { path: String, limit: Duration },
-    #[error("{path}: status {status}")]
-    Status { path: String, status: StatusCode },
-    #[error("{path}: status {status}, with a Retry-After of {} s", .pause.as_secs())]
-    Busy {
-        path: String,
-        status: StatusCode,
-        pause: Duration,
-    },
-    #[error("the answer to {path} exceeds {LARGEST_ANSWER} bytes")]
-    TooLong { path: String },
-    #[error("cannot parse the answer to {path}: {reason}")]
-    Malformed { path: String, reason: String },
-    #[error("it does not answer like a BlindBit Oracle of version 1 or 2: check the path in blindbit.url")]
-    NoOracle,
-}
 
 /// HTTP to one Oracle.
 #[derive(Debug)]
@@ -110,23 +39,10 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(url: &str, proxy: Option<Proxy>) -> Result<Self, WrongUrl> {
-        let base = check_url(url)?;
-        let answer_within = if proxy.is_some() {
-            PROXIED_ANSWER_WITHIN
-        } else {
-            ANSWER_WITHIN
-        };
-        let mut roots = RootCertStore::empty();
-        if base.starts_with("https://") {
-            // Certificates that the library cannot parse are common in system stores; the others suffice.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|_| WrongUrl("TLS is not available"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+    /// The address was checked.
+    pub(super) fn new(base: String, proxy: Option<Proxy>) -> Result<Self, WrongUrl> {
+        let answer_within = answer_within(proxy.as_ref());
+        let tls = client_tls(base.starts_with("https://"))?;
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
@@ -269,11 +185,6 @@ impl Http {
         let body = answer.map_err(|_| NoAnswer::Late { path: owned(), limit })??;
         serde_json::from_slice(&body).map_err(|e| malformed(path, quote(&e.to_string())))
     }
-}
-
-/// What the proxy says, if it is the reason, without the layers above it.
-fn not_sent(error: &(dyn std::error::Error + 'static)) -> String {
-    proxy_error(error).map_or_else(|| causes(error), ToString::to_string)
 }
 
 /// The pause of `Retry-After` (RFC 9110, section 10.2.3). A date is treated as longer than the deadline of an answer.

@@ -5,8 +5,11 @@
 //! that it lacks, or has wrong, costs only that comparison. Detection never uses it.
 
 mod behind;
+mod grpc;
 mod http;
+mod interface;
 mod plausible;
+mod request;
 mod state;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,9 +25,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use self::behind::Behind;
-pub use self::http::Version;
-use self::http::{Http, NoAnswer, OracleBlock};
+use self::interface::Interface;
 use self::plausible::Wrong;
+pub use self::request::Version;
+use self::request::{NoAnswer, OracleBlock};
 pub use self::state::{OracleCounters, OracleState};
 use crate::pool::Pool;
 use crate::tweaks::indexed;
@@ -56,7 +60,7 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// The Oracle of the configuration.
 #[derive(Debug)]
 pub struct Oracle {
-    http: Http,
+    interface: Interface,
     network: Network,
     state: watch::Sender<OracleState>,
     behind: Mutex<Behind>,
@@ -75,7 +79,7 @@ impl Oracle {
     /// is called.
     pub fn new(url: &str, proxy: Option<Proxy>, network: Network) -> Result<Self, WrongUrl> {
         Ok(Self {
-            http: Http::new(url, proxy)?,
+            interface: Interface::new(url, proxy)?,
             network,
             state: watch::Sender::new(OracleState::Pending),
             behind: Mutex::default(),
@@ -89,7 +93,7 @@ impl Oracle {
 
     /// Its address.
     pub fn url(&self) -> &str {
-        self.http.url()
+        self.interface.url()
     }
 
     /// Its state.
@@ -160,12 +164,12 @@ impl Oracle {
     async fn probe(&self, version: Version, lacked: Option<BlockRef>) -> Result<(), NoAnswer> {
         match lacked {
             Some(at) => {
-                if self.ask(self.http.has_block(version, at)).await? {
+                if self.ask(self.interface.has_block(version, at)).await? {
                     held(&self.behind).has(at.height);
                 }
             }
             None => {
-                let info = self.ask(self.http.info()).await?;
+                let info = self.ask(self.interface.info()).await?;
                 held(&self.behind).is_at(info.height);
             }
         }
@@ -274,7 +278,7 @@ impl Oracle {
     async fn fetch_block(&self, version: Version, at: BlockRef) -> Result<Option<OracleBlock>, NoAnswer> {
         let mut waits = RETRY_DELAYS.iter();
         loop {
-            if let Some(theirs) = self.ask(self.http.block(version, at)).await? {
+            if let Some(theirs) = self.ask(self.interface.block(version, at)).await? {
                 held(&self.behind).has(at.height);
                 return Ok(Some(theirs));
             }
@@ -294,14 +298,17 @@ impl Oracle {
 
     /// Detects the API version, and checks that the Oracle is of our network.
     async fn find(&self) -> Result<Version, String> {
-        let info = self.ask(self.http.info()).await.map_err(|e| self.why(&e))?;
+        let info = self.ask(self.interface.info()).await.map_err(|e| self.why(&e))?;
         if !is_of(self.network, &info.network) {
             let (found, ours) = (info.network, self.network.name());
             return Err(format!(
                 "it is an Oracle for {found:?}, and the relay is configured for {ours}"
             ));
         }
-        let version = self.ask(self.http.version(&info)).await.map_err(|e| self.why(&e))?;
+        let version = self
+            .ask(self.interface.version(&info))
+            .await
+            .map_err(|e| self.why(&e))?;
         if version == Version::V1 && !(info.tweaks_full_basic || info.tweaks_full_with_dust_filter) {
             return Err(
                 "it does not have the tweaks of all transactions (tweaks_full_basic, tweaks_full_with_dust_filter)"

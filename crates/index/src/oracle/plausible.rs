@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use bitcoin::Txid;
 use sdk_relay_store::index::IndexedBlock;
 
-use super::http::OracleBlock;
+use super::request::OracleBlock;
 
 /// The difference, as a phrase that continues "of block N: ".
 #[derive(Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 
-use super::http::Version;
+use super::request::Version;
 
 /// State of the Oracle.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! The comparison with a BlindBit Oracle: one relay is the Oracle of another on the same node.
 
 mod away;
+mod grpc;
 mod liars;
 mod proxy;
 mod same;
-mod scene;
+pub(crate) mod scene;

@@ -320,19 +320,26 @@ async fn commands_reach_an_onion_service_through_a_proxy() {
 async fn an_oracle_is_reached_through_its_proxy() {
     let node = PooledNode::take(Options::default()).await;
     let proxy = SocksProxy::start().await;
-    let truth = RelayProcess::start(RelayOptions::new(EXE).node(&node)).await;
-    let oracle = onion('o', 80);
-    proxy.add(&oracle, address(&truth.http_url()));
-    let options = RelayOptions::new(EXE).node(&node).set("BLINDBIT__PROXY", proxy.url());
-    let host = oracle.split(':').next().unwrap();
-    let relay = RelayProcess::start(options.set("BLINDBIT__URL", format!("http://{host}/blindbit/v2"))).await;
-    eventually(DEADLINE, "the Oracle behind the proxy", async || {
-        (health(&relay).await["services"]["blindbit"] == "connected").then_some(())
-    })
-    .await;
-    assert!(
-        proxy.asked().iter().all(|target| *target == oracle),
-        "{:?}",
-        proxy.asked()
-    );
+    let truth = RelayOptions::new(EXE)
+        .node(&node)
+        .set("BLINDBIT__GRPC_LISTEN", "127.0.0.1:0");
+    let truth = RelayProcess::start(truth).await;
+    let (http, grpc) = (onion('o', 80), onion('g', 7001));
+    proxy.add(&http, address(&truth.http_url()));
+    proxy.add(&grpc, address(&truth.grpc_url()));
+    let host = http.split(':').next().unwrap();
+    for (oracle, url) in [
+        (&http, format!("http://{host}/blindbit/v2")),
+        (&grpc, format!("grpc://{grpc}")),
+    ] {
+        let before = proxy.asked().len();
+        let options = RelayOptions::new(EXE).node(&node).set("BLINDBIT__PROXY", proxy.url());
+        let relay = RelayProcess::start(options.set("BLINDBIT__URL", url)).await;
+        eventually(DEADLINE, "the Oracle behind the proxy", async || {
+            (health(&relay).await["services"]["blindbit"] == "connected").then_some(())
+        })
+        .await;
+        let asked = proxy.asked();
+        assert!(asked[before..].iter().all(|target| target == oracle), "{asked:?}");
+    }
 }

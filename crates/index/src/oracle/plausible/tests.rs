@@ -11,7 +11,7 @@ use bitcoin::{
 use sdk_relay_bip352::{Fast, Scanner, tweak};
 use sdk_relay_chain::{BlockRef, BlockWithPrevouts};
 
-use super::super::http::Named;
+use super::super::request::Named;
 use super::*;
 use crate::tweaks::indexed;
 

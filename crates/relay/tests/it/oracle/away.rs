@@ -13,8 +13,14 @@ use crate::oracle::scene::{DEADLINE, Scene, health, metric, until_oracle_is, unt
 #[tokio::test(flavor = "multi_thread")]
 async fn an_oracle_outage_is_survived() {
     let mut scene = Scene::new().await;
-    let url = format!("{}/blindbit/v2", scene.truth.http_url());
-    let relay = RelayProcess::start(scene.options(&url)).await;
+    let http = format!("{}/blindbit/v2", scene.truth.http_url());
+    for url in [http, scene.grpc_url()] {
+        outage_of(&mut scene, &url).await;
+    }
+}
+
+async fn outage_of(scene: &mut Scene, url: &str) {
+    let relay = RelayProcess::start(scene.options(url)).await;
     until_oracle_is(&relay, "connected").await;
     scene.indexed(&relay).await;
 
@@ -26,7 +32,7 @@ async fn an_oracle_outage_is_survived() {
         (&health["status"], &health["checks"]["blindbit_api"]),
         (&json!("degraded"), &json!(false))
     );
-    assert!(health["problems"].to_string().contains(&url), "{health}");
+    assert!(health["problems"].to_string().contains(url), "{health}");
     assert!(metric(&relay, "sdk_relay_blindbit_own_blocks_total").await >= 1);
     assert!(metric(&relay, "sdk_relay_blindbit_failures_total").await >= 1);
 

@@ -6,9 +6,10 @@ use testkit::{RelayProcess, http_get};
 use crate::oracle::scene::{Scene, metric, until_oracle_is};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_index_is_the_same_through_both_versions_and_reorganisations() {
+async fn the_index_is_the_same_through_all_interfaces_and_reorganisations() {
     let mut scene = Scene::new().await;
-    let versions = [1, 2].map(|n| format!("{}/blindbit/v{n}", scene.truth.http_url()));
+    let http = |n: u8| format!("{}/blindbit/v{n}", scene.truth.http_url());
+    let versions = [http(1), http(2), scene.grpc_url()];
     let mut relays = Vec::new();
     for url in &versions {
         relays.push(RelayProcess::start(scene.options(url)).await);
@@ -47,22 +48,27 @@ async fn an_oracle_with_tls_needs_a_certificate_trusted_by_the_system() {
     let scene = Scene::new().await;
     let options = testkit::RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .node(&scene.node)
+        .set("BLINDBIT__GRPC_LISTEN", "127.0.0.1:0")
         .set("TLS__SELF_SIGNED", "true");
     let oracle = RelayProcess::start(options).await;
-    let url = format!("{}/blindbit/v2", oracle.http_url().replace("http://", "https://"));
     let certificate = oracle.data_dir().join("tls-self-signed.crt");
-    let trusting = RelayProcess::start(scene.options(&url).env("SSL_CERT_FILE", &certificate)).await;
-    until_oracle_is(&trusting, "connected").await;
-    scene.indexed(&trusting).await;
-    scene.assert_same(&trusting).await;
+    for url in [
+        format!("{}/blindbit/v2", oracle.http_url().replace("http://", "https://")),
+        oracle.grpc_url().replace("http://", "grpcs://"),
+    ] {
+        let trusting = RelayProcess::start(scene.options(&url).env("SSL_CERT_FILE", &certificate)).await;
+        until_oracle_is(&trusting, "connected").await;
+        scene.indexed(&trusting).await;
+        scene.assert_same(&trusting).await;
 
-    let careful = RelayProcess::start(scene.options(&url)).await;
-    let health = until_oracle_is(&careful, "disconnected").await;
-    let problems = health["problems"].to_string();
-    assert!(
-        problems.contains("certificate") && problems.contains(&url),
-        "{problems}"
-    );
-    scene.indexed(&careful).await;
-    scene.assert_same(&careful).await;
+        let careful = RelayProcess::start(scene.options(&url)).await;
+        let health = until_oracle_is(&careful, "disconnected").await;
+        let problems = health["problems"].to_string();
+        assert!(
+            problems.contains("certificate") && problems.contains(&url),
+            "{problems}"
+        );
+        scene.indexed(&careful).await;
+        scene.assert_same(&careful).await;
+    }
 }

@@ -34,7 +34,8 @@ impl Scene {
         }
         let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
             .node(&node)
-            .fixed_ports();
+            .fixed_ports()
+            .fixed_grpc_port();
         let truth = RelayProcess::start(options).await;
         let scene = Scene {
             payer,
@@ -49,6 +50,11 @@ impl Scene {
     /// Mines a block of silent payments with inputs of every kind.
     pub(crate) async fn pay(&mut self) {
         pay(&self.node, &mut self.payer).await;
+    }
+
+    /// The address of the Oracle's gRPC interface.
+    pub(crate) fn grpc_url(&self) -> String {
+        self.truth.grpc_url().replace("http://", "grpc://")
     }
 
     pub(crate) fn options(&self, oracle: &str) -> RelayOptions {
