@@ -4,7 +4,7 @@ use bitcoin::OutPoint;
 use bitcoin::hashes::Hash;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use sdk_relay_detect::{FoundOutput, PaymentMessage};
-use sdk_relay_protocol::{Notification, Payment, WatchProgress};
+use sdk_relay_protocol::{Notification, Payment, PaymentSpent, WatchProgress};
 use serde_json::json;
 
 use super::*;
@@ -537,4 +537,59 @@ async fn a_wallet_that_comes_back_is_answered_for_its_old_outputs() {
         address: ADDRESS.to_owned(),
     }));
     assert!(session.by_watch.is_empty() && session.subscriptions.is_empty());
+}
+
+fn spent_by(n: u8, by: u8, height: Option<u32>) -> Box<PaymentSpent> {
+    Box::new(PaymentSpent {
+        txid: outpoint(n).txid.to_string(),
+        vout: 0,
+        amount: String::new(),
+        amount_sats: 1_000,
+        address: String::new(),
+        label: None,
+        spent_by: outpoint(by).txid.to_string(),
+        vin: Some(0),
+        block_height: height,
+        block_hash: None,
+        confirmations: u32::from(height.is_some()),
+        timestamp: 0,
+        watch_id: Some(WATCH.to_owned()),
+        replaced_by: None,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_spends_an_output_is_told_by_its_script_only() {
+    let mut session = subscribed(options());
+    session.mail(progress(1.0));
+    session.mail(detected(1, Some(9)));
+    tokio::time::advance(Duration::from_millis(250)).await;
+    session.due(Instant::now());
+    let script = ScriptHash::of_key(&[1; 32]).to_string();
+    let paid = result(&mut session, SCRIPTS, json!([script])).unwrap();
+    let changed = |session: &mut Session, event: Event| {
+        session.mail(message(1, event));
+        let lines = session.due(Instant::now());
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        let changed: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(changed["params"][0], json!(script));
+        changed["params"][1].clone()
+    };
+    let waiting = changed(&mut session, Event::PaymentSpent(spent_by(1, 2, None)));
+    assert_eq!(session.outputs.transaction(outpoint(2).txid), Some(Place::Mempool));
+    let confirmed = changed(&mut session, Event::PaymentSpent(spent_by(1, 2, Some(10))));
+    assert!(paid != waiting && waiting != confirmed);
+    let reverted = changed(&mut session, Event::PaymentSpentReverted(spent_by(1, 2, Some(10))));
+    assert_eq!(reverted, paid);
+    let mut old = payment(Some(8));
+    old.spent_by = Some(outpoint(4).txid.to_string());
+    old.spent_height = Some(9);
+    session.mail(message(3, Event::PaymentDetected(Box::new(old))));
+    let history = "blockchain.scripthash.get_history";
+    let history = result(&mut session, history, json!([ScriptHash::of_key(&[3; 32]).to_string()])).unwrap();
+    let [found, spender] = [3, 4].map(|n| outpoint(n).txid.to_string());
+    assert_eq!(
+        history,
+        json!([{"height": 8, "tx_hash": found}, {"height": 9, "tx_hash": spender}])
+    );
 }

@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::Transaction;
+use bitcoin::consensus::encode::serialize_hex;
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::{OutPoint, Transaction};
+use sdk_relay_bip352::{EligibleTx, scan};
 use serde_json::{Value, json};
 use testkit::{InputKind, Options, Payee};
 
 use crate::electrum::wallet::{Wallet, counted, keys, script_hash, status};
 use crate::history::order::index_is_current;
-use crate::stage::{Stage, silent};
+use crate::stage::{Stage, silent, unowned_script};
 
 fn script_of(tx: &Transaction) -> String {
     script_hash(&tx.output[0].script_pubkey)
@@ -183,7 +186,7 @@ async fn a_wallet_that_comes_back_gets_the_history_of_its_old_outputs() {
     );
     let history = wallet.ask("blockchain.scripthash.get_history", json!([script])).await;
     assert_eq!(history, json!([{"height": height, "tx_hash": txid}]));
-    let hex = bitcoin::consensus::encode::serialize_hex(&old);
+    let hex = serialize_hex(&old);
     assert_eq!(
         wallet.ask("blockchain.transaction.get", json!([txid])).await,
         json!(hex)
@@ -204,4 +207,64 @@ async fn a_wallet_that_comes_back_gets_the_history_of_its_old_outputs() {
         .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     stage.node.send_raw(&last).await;
     assert_eq!(wallet.paid().await.txid, name(&last));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_learns_from_the_script_what_spends_its_output() {
+    let mut stage = Stage::with(Options::default(), testkit::RelayOptions::electrum).await;
+    let payee = Payee::new(&[]);
+    let tx = stage
+        .payer
+        .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    let (outpoint, txid, script) = (OutPoint::new(tx.compute_txid(), 0), name(&tx), script_of(&tx));
+    let mut wallet = Wallet::connect(stage.relay.electrum()).await;
+    let start = stage.node.height().await;
+    wallet.subscribe(&payee, json!(start)).await;
+    wallet.history().await;
+    stage.node.mine_with(std::slice::from_ref(&tx)).await;
+    let height = i64::from(stage.node.height().await);
+    // The tweak key of the notification is all that a wallet needs to spend.
+    let tweak_key: PublicKey = wallet.paid().await.tweak_key.parse().unwrap();
+    let found = scan(&payee.receiver(), &EligibleTx::with_tweak(&tx, tweak_key));
+    let spending = payee.spend(
+        &[(outpoint, tx.output[0].clone(), found[0].tweak.clone())],
+        unowned_script(),
+    );
+    let spender = name(&spending);
+    wallet.ask("blockchain.scripthash.subscribe", json!([script])).await;
+
+    stage.node.send_raw(&spending).await;
+    wallet.status(&script, &status(&[(&txid, height), (&spender, 0)])).await;
+    let balance = wallet.ask("blockchain.scripthash.get_balance", json!([script])).await;
+    assert_eq!(balance, json!({"confirmed": 20_000, "unconfirmed": -20_000}));
+    assert_eq!(
+        wallet.ask("blockchain.scripthash.listunspent", json!([script])).await,
+        json!([])
+    );
+    let hex = json!(serialize_hex(&spending));
+    assert_eq!(wallet.ask("blockchain.transaction.get", json!([spender])).await, hex);
+    let block = stage.node.mine(1).await[0];
+    let confirmed = status(&[(&txid, height), (&spender, height + 1)]);
+    wallet.status(&script, &confirmed).await;
+    assert_eq!(wallet.ask("blockchain.transaction.get", json!([spender])).await, hex);
+    stage.node.invalidate(block).await;
+    wallet.status(&script, &status(&[(&txid, height), (&spender, 0)])).await;
+    stage.node.mine(2).await;
+    wallet.status(&script, &confirmed).await;
+    wallet.ask("server.ping", json!([])).await;
+    let payments = wallet
+        .notifications
+        .iter()
+        .filter(|(_, line)| line.contains("silentpayments"));
+    assert_eq!(payments.count(), 0, "{:?}", wallet.notifications);
+
+    // Another connection finds the payment and its spend in the history.
+    index_is_current(&stage.relay, stage.node.height().await).await;
+    let mut other = Wallet::connect(stage.relay.electrum()).await;
+    other.subscribe(&payee, json!(start)).await;
+    assert_eq!(other.history().await.len(), 1);
+    assert_eq!(
+        other.ask("blockchain.scripthash.subscribe", json!([script])).await,
+        confirmed
+    );
 }
