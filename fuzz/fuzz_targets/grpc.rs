@@ -181,7 +181,9 @@ fuzz_target!(|data: &[u8]| {
     SCENE.with(|scene| {
         let (bytes, status) = scene.runtime.block_on(scene.answer(call, body));
         assert!(bytes < LARGEST, "{bytes}");
-        assert!(status.message().len() <= 1024, "{status}");
+        // Server reflection repeats the name that it does not know, which the size of a request bounds.
+        let most = if call.contains("Reflection") { 8192 } else { 1024 };
+        assert!(status.message().len() <= most, "{status}");
         assert!(!status.message().contains("internal error"), "{status}");
         assert!(status.code() != Code::Unavailable && status.code() != Code::Aborted, "{status}");
     });
