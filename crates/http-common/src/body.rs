@@ -235,7 +235,8 @@ mod tests {
                 assert!(detail.starts_with(field), "{field}: {detail}");
             }
         }
-        assert_eq!(wrong::<TxRequest>("{}"), "hex: missing");
+        assert_eq!(wrong::<PayRequest>("{}"), "address: missing");
+        assert!(wrong::<TxRequest>("{\"package\":[1]}").starts_with("package"));
         let long = format!("{{\"blocks\":\"{}\"}}", "\\u001b é".repeat(3000));
         let detail = wrong::<MineRequest>(&long);
         assert!(
