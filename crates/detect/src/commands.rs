@@ -122,6 +122,10 @@ impl Detection {
         self.replacements.of(txid)
     }
 
+    pub(super) fn is_back(&self, txid: &Txid) {
+        self.replacements.is_back(txid);
+    }
+
     pub(super) fn set_replaced(&self, txid: Txid, by: Txid) {
         self.replacements.insert(txid, by);
     }

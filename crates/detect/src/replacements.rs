@@ -14,15 +14,16 @@ pub(super) struct Replacements(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    by: HashMap<Txid, Txid>,
-    /// The oldest first.
+    /// `None`: it has come back, or is in a block.
+    by: HashMap<Txid, Option<Txid>>,
+    /// The keys, the oldest first.
     order: VecDeque<Txid>,
 }
 
 impl Replacements {
     pub(super) fn insert(&self, replaced: Txid, by: Txid) {
         let mut known = self.known();
-        if known.by.insert(replaced, by).is_some() {
+        if known.by.insert(replaced, Some(by)).is_some() {
             return;
         }
         known.order.push_back(replaced);
@@ -33,8 +34,15 @@ impl Replacements {
         }
     }
 
+    /// This transaction is in the mempool or in a block, whatever was said before.
+    pub(super) fn is_back(&self, txid: &Txid) {
+        if let Some(by) = self.known().by.get_mut(txid) {
+            *by = None;
+        }
+    }
+
     pub(super) fn of(&self, txid: &Txid) -> Option<Txid> {
-        self.known().by.get(txid).copied()
+        self.known().by.get(txid).copied().flatten()
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -65,6 +73,11 @@ mod tests {
         assert_eq!(replacements.of(&txid(0)), None);
         assert_eq!(replacements.of(&txid(1)), Some(txid(3)));
         assert_eq!(replacements.known().by.len(), KEPT);
+        assert_eq!(replacements.known().order.len(), KEPT);
+        replacements.is_back(&txid(5));
+        assert_eq!(replacements.of(&txid(5)), None);
+        replacements.insert(txid(5), txid(9));
+        assert_eq!(replacements.of(&txid(5)), Some(txid(9)));
         assert_eq!(replacements.known().order.len(), KEPT);
     }
 }

@@ -22,6 +22,9 @@ pub(super) struct TxQuery {
     /// Hash of the block of the transaction, such as the `block_hash` of a payment. A node without `txindex` needs it
     /// for a transaction whose outputs are spent.
     #[param(
+        pattern = "^[0-9a-fA-F]{64}$",
+        min_length = 64,
+        max_length = 64,
         nullable = false,
         example = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"
     )]
@@ -35,7 +38,10 @@ pub(super) struct TxQuery {
     operation_id = "getTransaction",
     tag = "Bitcoin",
     security(("readToken" = []), ("adminToken" = [])),
-    params(("txid" = String, Path, description = "Id of the transaction, 64 hex digits"), TxQuery),
+    params((
+        "txid" = String, Path, description = "Id of the transaction, 64 hex digits",
+        pattern = "^[0-9a-fA-F]{64}$", min_length = 64, max_length = 64,
+    ), TxQuery),
     responses(
         (status = 200, description = "The transaction", body = TxDetails),
         (status = 404, description = "The node does not find it; the text says when it does"),

@@ -11,8 +11,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A time: Unix seconds, or in text a date in UTC (`2024-01-31`) or an RFC 3339 time (`2024-01-31T12:00:00Z`). A time
-/// before 1970 counts as 1970, which is before the first block as well.
+/// A time: Unix seconds, or in text a date in UTC (`2024-01-31`) or an RFC 3339 time (`2024-01-31T12:00:00Z`). A text
+/// of a time before 1970 counts as 1970, which is before the first block as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Since(pub u64);
@@ -97,7 +97,7 @@ impl PartialSchema for Since {
         let either = OneOfBuilder::new()
             .item(seconds)
             .item(text)
-            .description(Some("A time; one before 1970 counts as 1970"))
+            .description(Some("A time; a text of one before 1970 counts as 1970"))
             .build();
         RefOr::T(Schema::OneOf(either))
     }

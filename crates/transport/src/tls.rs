@@ -200,7 +200,12 @@ fn fingerprint(key: &CertifiedKey) -> String {
 }
 
 fn listen_addresses(config: &Config) -> Vec<IpAddr> {
-    let addresses = [Some(config.ws_url), Some(config.http_url), config.blindbit_grpc];
+    let addresses = [
+        Some(config.ws_url),
+        Some(config.http_url),
+        config.blindbit_grpc,
+        config.electrum.tls_listen,
+    ];
     addresses.into_iter().flatten().map(|address| address.ip()).collect()
 }
 

@@ -120,6 +120,7 @@ impl Worker {
         // All of them first: none spends an output unconfirmed any more.
         for facts in &facts {
             self.mempool.remove(&facts.txid);
+            self.detection.is_back(&facts.txid);
         }
         let mut spends = Spends::of_block(at, u64::from(header.time));
         for (facts, (tx, prevouts)) in facts.iter().zip(&txs) {
@@ -139,6 +140,11 @@ impl Worker {
         self.notify_own(hits, &rows, place, &mut pending);
         // After all payments of the block: one may be spent in the same block.
         pending.outputs(self.ledger.spent_in(&spends));
+        let deep = at.height.checked_sub(KEPT_BLOCKS);
+        // Before the depths: payments of a log that was migrated are final, and their depths are no news.
+        if let Some(deep) = deep {
+            pending.changed.extend(self.ledger.finalize(deep));
+        }
         pending.outputs(self.ledger.deepened(at.height, &self.parts.confirm_at));
         let tweaks = Tweaks {
             block_height: at.height,
@@ -151,8 +157,7 @@ impl Worker {
         // All parts are in one commit, so that the log contains a block completely or not at all.
         let parts = tweaks.into_parts().into_iter();
         pending.events.extend(parts.map(Event::Tweaks));
-        if let Some(deep) = at.height.checked_sub(KEPT_BLOCKS) {
-            pending.changed.extend(self.ledger.finalize(deep));
+        if let Some(deep) = deep {
             self.watches.iter_mut().for_each(|w| w.finalize(deep));
         }
         for watch in self.watches.iter_mut() {
@@ -214,6 +219,7 @@ impl Worker {
         {
             self.find_for_wallet(*facts, tx, place, pending);
             let inputs = self.inputs_of(tx, prevouts);
+            self.detection.is_back(&facts.txid);
             self.mempool.insert(facts.txid, row.clone(), &inputs, now);
             spends.add(facts.txid, &inputs);
             rows.extend(row);
