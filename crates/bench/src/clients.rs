@@ -135,7 +135,7 @@ async fn subscribed(url: String, number: usize) -> Result<RawClient> {
         "capabilities": [], "timestamp": 0,
     });
     client.send_text(handshake.to_string()).await?;
-    let subscribe = json!({"type": "subscribe", "topics": ["notifications"]});
+    let subscribe = json!({"type": "subscribe", "subscriptions": ["notifications"]});
     client.send_text(subscribe.to_string()).await?;
     loop {
         match message(&mut client).await?["type"].as_str() {
