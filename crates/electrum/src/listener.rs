@@ -22,16 +22,9 @@ pub async fn serve_electrum(handles: Arc<Handles>, listener: Listener, tls: Opti
     } = listeners;
     while let Some((stream, peer)) = accept(&listener, &mut ending, timeouts.write).await {
         let permit = admission.admit(peer.ip());
-        let refusal = match &permit {
-            Some(_) => None,
-            // It is closed without a reason: sending one takes a descriptor and a task, which are bounded too.
-            None => match Arc::clone(&refusals).try_acquire_owned() {
-                Ok(refusal) => Some(refusal),
-                Err(_) => {
-                    handles.traffic.connections_refused.inc();
-                    continue;
-                }
-            },
+        let Ok(refusal) = refusals.unless_admitted(permit.as_ref()) else {
+            handles.traffic.connections_refused.inc();
+            continue;
         };
         let (handles, tls, mut ending) = (Arc::clone(&handles), tls.clone(), ending.clone());
         let connection = async move {

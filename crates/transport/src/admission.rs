@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
 use crate::client_network::network_of;
 
 /// Counts connections.
@@ -35,6 +37,29 @@ pub struct PendingPermit {
 pub struct Permit {
     pending: PendingPermit,
     address: Option<IpAddr>,
+}
+
+/// Slots for connections that are not admitted, and get the reason before they are closed.
+#[derive(Clone, Debug)]
+pub struct Refusals(Arc<Semaphore>);
+
+impl Refusals {
+    /// At most this many at once.
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(most)))
+    }
+
+    /// The slot of a connection without this permit; `None` inside: it needs none.
+    ///
+    /// # Errors
+    /// There are too many of them. It is closed without a reason: sending one takes a descriptor and a task, which are
+    /// bounded too.
+    pub fn unless_admitted<P>(&self, permit: Option<&P>) -> Result<Option<OwnedSemaphorePermit>, TryAcquireError> {
+        match permit {
+            Some(_) => Ok(None),
+            None => Arc::clone(&self.0).try_acquire_owned().map(Some),
+        }
+    }
 }
 
 impl Admission {

@@ -6,7 +6,6 @@
 mod activity;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -24,11 +23,12 @@ use sdk_relay_platform::net::Listener;
 use tokio_util::sync::CancellationToken;
 
 use self::activity::{Activity, Call, Limits, Overdue};
-use crate::connection_slots::{Arriving, Busy, ConnectionSlots, NoSlot, Slot};
+use crate::connection_slots::{Arriving, Busy, Slot};
 use crate::http_server::{Api, Peer};
-use crate::listener::{Stream, accept, secured};
+use crate::listener::secured;
 use crate::listener_state::ListenerState;
-use crate::shutdown::{Shutdown, shutdown_requested};
+use crate::shutdown::shutdown_requested;
+use crate::slotted::{Accepted, Port, serve_slotted};
 use crate::spawn::SpawnConnection;
 use crate::tls::Tls;
 
@@ -57,53 +57,27 @@ const TOO_MANY: &[u8] = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00\
 /// Serves requests until the shutdown: those in progress are answered, idle connections closed.
 pub async fn serve_http2<A: Api>(api: A, listener: Listener, listeners: ListenerState) {
     let listeners = Arc::new(listeners);
-    let (tls, mut ending) = (listeners.tls.as_ref().map(Tls::for_http2), listeners.ending.clone());
-    let slots = ConnectionSlots::new(listeners.http2_bounds);
-    while let Some((mut stream, peer)) = accept(&listener, &mut ending, listeners.timeouts.write).await {
-        let slot = tokio::select! {
-            _ = shutdown_requested(&mut ending) => return,
-            slot = slots.take(peer.ip(), listeners.trusted.contains(peer.ip())) => slot,
-        };
-        let slot = match slot {
-            Ok(slot) => slot,
-            Err(NoSlot::Address) => {
-                refuse(&mut stream, tls.is_some());
-                continue;
-            }
-            Err(NoSlot::Closed) => return,
-        };
-        let (api, state) = (api.clone(), Arc::clone(&listeners));
-        let (tls, mut ending) = (tls.clone(), ending.clone());
-        let connection = async move {
-            slot.served();
-            tokio::select! {
-                () = slot.evicted() => {}
-                () = requests(api, state, tls, stream, peer, &mut ending, &slot) => {}
-            }
-        };
-        listeners.spawner.spawn(Box::pin(connection));
-    }
-}
-
-/// Sends the reason of a refusal, if the system accepts it immediately: never waits for the client.
-fn refuse(stream: &mut Stream, has_tls: bool) {
-    if !has_tls && let Err(error) = stream.get_mut().try_write(TOO_MANY) {
-        tracing::trace!(%error, "cannot send the reason to a refused client");
-    }
+    let port = Port {
+        listener,
+        tls: listeners.tls.as_ref().map(Tls::for_http2),
+        bounds: listeners.http2_bounds,
+        too_many: TOO_MANY,
+    };
+    let serve = |accepted| requests(api.clone(), Arc::clone(&listeners), accepted);
+    serve_slotted(port, &listeners, serve).await;
 }
 
 /// One connection.
-async fn requests<A: Api>(
-    api: A,
-    listeners: Arc<ListenerState>,
-    tls: Option<Tls>,
-    stream: Stream,
-    peer: SocketAddr,
-    ending: &mut Shutdown,
-    slot: &Slot,
-) {
+async fn requests<A: Api>(api: A, listeners: Arc<ListenerState>, accepted: Accepted) {
+    let Accepted {
+        stream,
+        peer,
+        tls,
+        mut ending,
+        slot,
+    } = accepted;
     let timeouts = listeners.timeouts;
-    let Some(stream) = secured(tls, stream, peer, ending, timeouts.tls_handshake).await else {
+    let Some(stream) = secured(tls, stream, peer, &mut ending, timeouts.tls_handshake).await else {
         return;
     };
     let activity = Activity::new(Limits {
@@ -122,7 +96,7 @@ async fn requests<A: Api>(
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(Arc::clone(&listeners));
-        let (call, busy) = (activity.begin(), shared_by_requests(&current, slot));
+        let (call, busy) = (activity.begin(), shared_by_requests(&current, &slot));
         if request.body().is_end_stream() {
             busy.whole();
         }
@@ -145,7 +119,7 @@ async fn requests<A: Api>(
     let why = tokio::select! {
         // A disconnect of the client is not an error.
         _ = conn.as_mut() => return,
-        _ = shutdown_requested(ending) => None,
+        _ = shutdown_requested(&mut ending) => None,
         why = activity.overdue() => Some(why),
     };
     if let Some(why) = why {

@@ -14,12 +14,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sdk_relay_platform::net::Listener;
 
-use crate::connection_slots::{Arriving, ConnectionSlots, Held, NoSlot, Slot};
+use crate::connection_slots::{Arriving, Held};
 use crate::half_close::HalfClose;
-use crate::listener::{Stream, accept, broken, secured};
+use crate::listener::{broken, secured};
 use crate::listener_state::ListenerState;
-use crate::shutdown::{Shutdown, shutdown_requested};
-use crate::tls::Tls;
+use crate::shutdown::shutdown_requested;
+use crate::slotted::{Accepted, Port, serve_slotted};
 
 /// Largest size of the headers of a request; the minimum of hyper is 8 KiB.
 const HEADER_BYTES: usize = 16 << 10;
@@ -32,56 +32,28 @@ const TOO_MANY: &[u8] =
 /// Serves the HTTP API until the shutdown: requests in progress are answered, idle connections closed.
 pub async fn serve_http<A: Api>(api: A, listener: Listener, listeners: ListenerState) {
     let listeners = Arc::new(listeners);
-    let (tls, mut ending) = (listeners.tls.clone(), listeners.ending.clone());
-    let spawner = Arc::clone(&listeners.spawner);
-    let slots = ConnectionSlots::new(listeners.bounds);
-    let trusted = listeners.trusted.clone();
-    while let Some((mut stream, peer)) = accept(&listener, &mut ending, listeners.timeouts.write).await {
-        let slot = tokio::select! {
-            _ = shutdown_requested(&mut ending) => return,
-            slot = slots.take(peer.ip(), trusted.contains(peer.ip())) => slot,
-        };
-        let slot = match slot {
-            Ok(slot) => slot,
-            Err(NoSlot::Address) => {
-                refuse(&mut stream, tls.is_some());
-                continue;
-            }
-            Err(NoSlot::Closed) => return,
-        };
-        let (api, listeners) = (api.clone(), Arc::clone(&listeners));
-        let (tls, mut ending) = (tls.clone(), ending.clone());
-        let connection = async move {
-            slot.served();
-            tokio::select! {
-                () = slot.evicted() => {}
-                () = requests(api, listeners, tls, stream, peer, &mut ending, &slot) => {}
-            }
-        };
-        spawner.spawn(Box::pin(connection));
-    }
-}
-
-/// Sends the reason of a refusal, if the system accepts it immediately: never waits for the client.
-fn refuse(stream: &mut Stream, has_tls: bool) {
-    if !has_tls && let Err(error) = stream.get_mut().try_write(TOO_MANY) {
-        tracing::trace!(%error, "cannot send the reason to a refused client");
-    }
+    let port = Port {
+        listener,
+        tls: listeners.tls.clone(),
+        bounds: listeners.bounds,
+        too_many: TOO_MANY,
+    };
+    let serve = |accepted| requests(api.clone(), Arc::clone(&listeners), accepted);
+    serve_slotted(port, &listeners, serve).await;
 }
 
 /// One connection of the HTTP port.
-async fn requests<A: Api>(
-    api: A,
-    listeners: Arc<ListenerState>,
-    tls: Option<Tls>,
-    stream: Stream,
-    peer: SocketAddr,
-    ending: &mut Shutdown,
-    slot: &Slot,
-) {
+async fn requests<A: Api>(api: A, listeners: Arc<ListenerState>, accepted: Accepted) {
+    let Accepted {
+        stream,
+        peer,
+        tls,
+        mut ending,
+        slot,
+    } = accepted;
     let final_writes = stream.final_writes();
     let timeouts = listeners.timeouts;
-    let Some(stream) = secured(tls, stream, peer, ending, timeouts.tls_handshake).await else {
+    let Some(stream) = secured(tls, stream, peer, &mut ending, timeouts.tls_handshake).await else {
         return;
     };
     let (stream, finished) = HalfClose::new(stream, slot.connection(), broken);
@@ -111,7 +83,7 @@ async fn requests<A: Api>(
     tokio::select! {
         // A disconnect of the client is not an error.
         _ = conn.as_mut() => {}
-        _ = shutdown_requested(ending) => {
+        _ = shutdown_requested(&mut ending) => {
             conn.as_mut().graceful_shutdown();
             #[expect(clippy::let_underscore_must_use, reason = "a disconnect of the client is not an error")]
             let _ = conn.await;

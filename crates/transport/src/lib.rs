@@ -21,13 +21,14 @@ mod listener_state;
 pub mod open_files;
 mod ports;
 mod shutdown;
+mod slotted;
 mod spawn;
 mod timeouts;
 pub mod tls;
 mod write_timeout;
 
 pub use address_permits::{AddressPermit, AddressPermits};
-pub use admission::{Admission, PendingPermit, Permit};
+pub use admission::{Admission, PendingPermit, Permit, Refusals};
 pub use answer_budget::{AnswerBudget, AnswerShare, SMALL_ANSWER};
 pub use client_address::ClientAddress;
 pub use client_network::network_of;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sdk_relay_config::{Config, TrustedProxies};
 use tokio::sync::Semaphore;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Refusals};
 use crate::connection_slots::Bounds;
 use crate::input_budget::InputBudget;
 use crate::open_files::{HTTP2_PER_ADDRESS, Shares};
@@ -23,8 +23,8 @@ pub struct ListenerState {
     pub tls: Option<Tls>,
     /// Slots for streams of `GET /events`: half of the HTTP connections, so that the rest of the API stays reachable.
     pub streams: Arc<Semaphore>,
-    /// Slots for WebSocket connections that are refused with a reason.
-    pub refusals: Arc<Semaphore>,
+    /// Slots for long-lived clients that are refused with a reason.
+    pub refusals: Refusals,
     /// Limits of the HTTP port.
     pub(crate) bounds: Bounds,
     /// Limits of a port of HTTP/2.
@@ -60,7 +60,7 @@ impl ListenerState {
             admission: Admission::new(shares.websockets, config.max_connections_per_address),
             tls,
             streams: Arc::new(Semaphore::new(shares.http.div_ceil(2))),
-            refusals: Arc::new(Semaphore::new(shares.refusals)),
+            refusals: Refusals::new(shares.refusals),
             trusted: config.trusted_proxies.clone(),
             bounds: Bounds {
                 all: shares.http,

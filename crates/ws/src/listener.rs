@@ -64,16 +64,9 @@ where
     while let Some((stream, peer)) = accept(&listener, &mut ending, timeouts.write).await {
         let shares_an_address = upgrades.settings.now().trusted_proxies.contains(peer.ip());
         let pending = admission.reserve((!shares_an_address).then(|| peer.ip()));
-        let refusal = match &pending {
-            Some(_) => None,
-            // It is closed without a reason: sending one takes a descriptor and a task, which are bounded too.
-            None => match Arc::clone(&refusals).try_acquire_owned() {
-                Ok(refusal) => Some(refusal),
-                Err(_) => {
-                    upgrades.traffic.connections_refused.inc();
-                    continue;
-                }
-            },
+        let Ok(refusal) = refusals.unless_admitted(pending.as_ref()) else {
+            upgrades.traffic.connections_refused.inc();
+            continue;
         };
         let (upgrades, tls, mut ending) = (Arc::clone(&upgrades), tls.clone(), ending.clone());
         let connection = async move {

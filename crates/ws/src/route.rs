@@ -71,17 +71,9 @@ async fn open(
 ) -> Response {
     let authorized = may_read(&handles.settings.now().auth, request.headers());
     let permit = listeners.admission.admit(client.ip());
-    // A refusal with a reason takes a descriptor and a task, which are bounded too.
-    let refusal = match &permit {
-        Some(_) => None,
-        None => match Arc::clone(&listeners.refusals).try_acquire_owned() {
-            Ok(refusal) => Some(refusal),
-            Err(_) => {
-                handles.traffic.connections_refused.inc();
-                return ApiError::unavailable("too many connections: try again later, or at another relay")
-                    .into_response();
-            }
-        },
+    let Ok(refusal) = listeners.refusals.unless_admitted(permit.as_ref()) else {
+        handles.traffic.connections_refused.inc();
+        return ApiError::unavailable("too many connections: try again later, or at another relay").into_response();
     };
     let (response, upgraded) = match upgrade::open::<Body, Body>(&mut request, &handles.settings.now()) {
         Ok(opened) => opened,

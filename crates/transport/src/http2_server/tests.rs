@@ -1,32 +1,30 @@
 //! The server in a simulation: clients in memory, and a clock that moves when everything waits.
 
-use axum::Router;
-use axum::routing::get;
+use std::net::SocketAddr;
+use std::ops::Deref;
+
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2::{self as client, SendRequest};
-use sdk_relay_config::{Loader, Overrides};
 use sdk_relay_platform::net;
 use sdk_relay_protocol::CloseCode;
 use tokio::io::AsyncReadExt as _;
-use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::*;
-use crate::http_server::tests::{Tasks, simulated};
-use crate::{InputBudget, Timeouts};
-
-/// More than the windows and the buffers of a connection hold.
-const LARGE: usize = 4 << 20;
+use crate::http_server::tests::{LARGE, Setup, simulated};
 
 struct Server {
     address: SocketAddr,
-    timeouts: Timeouts,
-    tasks: Arc<Tasks>,
-    ending: watch::Sender<Option<CloseCode>>,
-    /// Lets the answers of `/waits` go.
-    release: Arc<Notify>,
-    _data: tempfile::TempDir,
+    setup: Setup,
+}
+
+impl Deref for Server {
+    type Target = Setup;
+
+    fn deref(&self) -> &Setup {
+        &self.setup
+    }
 }
 
 /// A connection: requests, and the tasks that read and write.
@@ -47,43 +45,13 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Background {
 
 impl Server {
     fn start() -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let loader = Loader::new(Overrides::default().with_data_dir(data.path()).with_standalone());
-        let mut config = loader.load().unwrap();
+        let mut setup = Setup::new();
         let address = "127.0.0.1:7001".parse().unwrap();
-        config.blindbit_grpc = Some(address);
-        let (ending, ends) = watch::channel(None);
-        let (tasks, timeouts, release) = (Arc::<Tasks>::default(), Timeouts::default(), Arc::<Notify>::default());
-        let listeners = ListenerState::new(
-            &config,
-            InputBudget::new(config.input_memory, Default::default()),
-            None,
-            ends,
-            Arc::clone(&tasks) as _,
-            timeouts,
-        );
-        let waits = Arc::clone(&release);
-        let router = Router::new()
-            .route("/", get(|| async { "answer" }))
-            .route("/large", get(|| async { vec![b'x'; LARGE] }))
-            .route(
-                "/waits",
-                get(move || async move {
-                    waits.notified().await;
-                    "released"
-                }),
-            );
+        setup.config.blindbit_grpc = Some(address);
         let listener = net::listen(address, 16).unwrap().attach().unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve_http2(router, listener, listeners));
-        Self {
-            address,
-            timeouts,
-            tasks,
-            ending,
-            release,
-            _data: data,
-        }
+        tokio::spawn(serve_http2(setup.router(), listener, setup.listeners()));
+        Self { address, setup }
     }
 
     async fn client(&self) -> Client {

@@ -1,11 +1,12 @@
 //! The server in a simulation: clients in memory, and a clock that moves when everything waits.
 
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Mutex;
 
 use axum::Router;
 use axum::routing::get;
-use sdk_relay_config::{Loader, Overrides};
+use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_platform::{net, simulation};
 use sdk_relay_protocol::CloseCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -14,11 +15,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::*;
+use crate::shutdown::Shutdown;
 use crate::spawn::SpawnConnection;
 use crate::{InputBudget, Timeouts};
 
 /// More than the buffers of a connection hold.
-const LARGE: usize = 4 << 20;
+pub(crate) const LARGE: usize = 4 << 20;
 
 /// The tasks of connections.
 #[derive(Debug, Default)]
@@ -44,35 +46,48 @@ impl Tasks {
     }
 }
 
-struct Server {
-    address: SocketAddr,
-    timeouts: Timeouts,
-    tasks: Arc<Tasks>,
-    ending: watch::Sender<Option<CloseCode>>,
-    served: JoinHandle<()>,
-    /// Lets the answers of `/waits` go.
-    release: Arc<Notify>,
+/// What a server of any protocol is started with.
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) tasks: Arc<Tasks>,
+    pub(crate) ending: watch::Sender<Option<CloseCode>>,
+    /// Lets the answers of `/waits` be sent.
+    pub(crate) release: Arc<Notify>,
+    ends: Shutdown,
     _data: tempfile::TempDir,
 }
 
-impl Server {
-    fn start() -> Self {
+impl Setup {
+    pub(crate) fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let config = Loader::new(Overrides::default().with_data_dir(data.path()).with_standalone())
-            .load()
-            .unwrap();
+        let loader = Loader::new(Overrides::default().with_data_dir(data.path()).with_standalone());
         let (ending, ends) = watch::channel(None);
-        let (tasks, timeouts, release) = (Arc::<Tasks>::default(), Timeouts::default(), Arc::<Notify>::default());
-        let listeners = ListenerState::new(
-            &config,
-            InputBudget::new(config.input_memory, Default::default()),
-            None,
+        Self {
+            config: loader.load().unwrap(),
+            timeouts: Timeouts::default(),
+            tasks: Arc::default(),
+            ending,
+            release: Arc::default(),
             ends,
-            Arc::clone(&tasks) as _,
-            timeouts,
-        );
-        let waits = Arc::clone(&release);
-        let router = Router::new()
+            _data: data,
+        }
+    }
+
+    pub(crate) fn listeners(&self) -> ListenerState {
+        ListenerState::new(
+            &self.config,
+            InputBudget::new(self.config.input_memory, Default::default()),
+            None,
+            self.ends.clone(),
+            Arc::clone(&self.tasks) as _,
+            self.timeouts,
+        )
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        let waits = Arc::clone(&self.release);
+        Router::new()
             .route("/", get(|| async { "answer" }))
             .route("/large", get(|| async { vec![b'x'; LARGE] }))
             .route(
@@ -81,17 +96,33 @@ impl Server {
                     waits.notified().await;
                     "released"
                 }),
-            );
+            )
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    setup: Setup,
+    served: JoinHandle<()>,
+}
+
+impl Deref for Server {
+    type Target = Setup;
+
+    fn deref(&self) -> &Setup {
+        &self.setup
+    }
+}
+
+impl Server {
+    fn start() -> Self {
+        let setup = Setup::new();
         let socket = net::listen("127.0.0.1:8091".parse().unwrap(), 16).unwrap();
         let listener = socket.attach().unwrap();
         Self {
             address: listener.local_addr().unwrap(),
-            timeouts,
-            tasks,
-            ending,
-            served: tokio::spawn(serve_http(router, listener, listeners)),
-            release,
-            _data: data,
+            served: tokio::spawn(serve_http(setup.router(), listener, setup.listeners())),
+            setup,
         }
     }
 
@@ -194,7 +225,7 @@ fn the_shutdown_answers_requests_in_progress_and_closes_idle_connections() {
         server.served.await.unwrap();
         let refused = net::connect(server.address).await.unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-        server.release.notify_one();
+        server.setup.release.notify_one();
         assert!(rest(&mut waits).await.ends_with("released"));
     });
 }

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use sdk_relay_config::{ForwardingHeader, IpNetwork, Loader, Overrides, TrustedProxies};
 use sdk_relay_platform::{net, simulation};
 use sdk_relay_protocol::CloseCode;
-use sdk_relay_transport::{Admission, InputBudget, SpawnConnection, Timeouts};
+use sdk_relay_transport::{Admission, InputBudget, Refusals, SpawnConnection, Timeouts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -70,7 +70,7 @@ impl Server {
             timeouts,
         );
         listeners.admission = Admission::new(connections, of_an_address);
-        listeners.refusals = Arc::new(Semaphore::new(refusals));
+        listeners.refusals = Refusals::new(refusals);
         let (upgraded, upgrades) = mpsc::channel(16);
         let socket = net::listen("127.0.0.1:8090".parse().unwrap(), 16).unwrap();
         let listener = socket.attach().unwrap();

@@ -13,8 +13,22 @@ use tokio::net::TcpListener;
 
 use crate::blindbit::scene::INDEXED;
 
-/// A proxy of the node with a gate: while it is closed, no block passes.
-pub(crate) async fn behind_a_door(node: &Bitcoind) -> (String, Arc<AtomicBool>) {
+/// A node with 20 blocks, of its own, because the progress depends on its height; the URL of a proxy of it with a gate;
+/// and whether the gate is open. While it is closed, no block passes.
+pub(crate) async fn behind_a_gate() -> (Bitcoind, String, Arc<AtomicBool>) {
+    // Without REST and ZMQ, everything goes through the proxy.
+    let node = Bitcoind::start(Options {
+        rest: false,
+        zmq: false,
+        ..Options::default()
+    })
+    .await;
+    node.mine(20).await;
+    let (url, open) = gate(&node).await;
+    (node, url, open)
+}
+
+async fn gate(node: &Bitcoind) -> (String, Arc<AtomicBool>) {
     let open = Arc::new(AtomicBool::new(true));
     let (node, gate) = (node.rpc_url(), Arc::clone(&open));
     let serve = move |request: Request| {
@@ -45,16 +59,7 @@ pub(crate) async fn index(relay: &RelayProcess) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unbuilt_blocks_are_503_with_the_progress() {
-    // Without REST and ZMQ, everything goes through the proxy.
-    // Of its own: the progress depends on its height.
-    let node = Bitcoind::start(Options {
-        rest: false,
-        zmq: false,
-        ..Options::default()
-    })
-    .await;
-    node.mine(20).await;
-    let (url, open) = behind_a_door(&node).await;
+    let (node, url, open) = behind_a_gate().await;
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay")).node(&node);
     let relay = RelayProcess::start(options.set("BITCOIN_CORE__URL", url)).await;
     let at = async |height: u32| {

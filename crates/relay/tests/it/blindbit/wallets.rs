@@ -59,19 +59,45 @@ pub(crate) fn owned(
     coins
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wallet_finds_every_payment_through_tweaks_and_filters_and_sees_them_spent() {
-    let mut scene = Scene::new().await;
-    let payee = Payee::new(&[1, 7]);
-    let txs = payments(&mut scene, &payee).await;
+/// Payments to a payee, in a block.
+pub(crate) struct Paid {
+    pub(crate) txs: Vec<Transaction>,
+    /// What their inputs spend.
+    pub(crate) outputs: BTreeMap<OutPoint, TxOut>,
+    /// What the payee owns of them.
+    pub(crate) expected: BTreeMap<OutPoint, Coin>,
+    pub(crate) height: u32,
+}
+
+/// Sends the payments and mines them.
+pub(crate) async fn pay(scene: &mut Scene, payee: &Payee) -> Paid {
+    let txs = payments(scene, payee).await;
     let mut outputs = BTreeMap::new();
     for input in txs.iter().flat_map(|tx| &tx.input) {
         let outpoint = input.previous_output;
         outputs.insert(outpoint, scene.node.txout(outpoint).await.unwrap());
     }
-    let expected = owned(&payee, &txs, &|outpoint| outputs[outpoint].clone());
+    let expected = owned(payee, &txs, &|outpoint| outputs[outpoint].clone());
     assert_eq!(expected.len(), InputKind::ALL.len() + 8, "what was paid");
-    let paid_in = scene.mine().await;
+    let height = scene.mine().await;
+    Paid {
+        txs,
+        outputs,
+        expected,
+        height,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wallet_finds_every_payment_through_tweaks_and_filters_and_sees_them_spent() {
+    let mut scene = Scene::new().await;
+    let payee = Payee::new(&[1, 7]);
+    let Paid {
+        txs,
+        outputs,
+        expected,
+        height: paid_in,
+    } = pay(&mut scene, &payee).await;
     let empty = scene.mine().await;
 
     let from = paid_in - 20;

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sdk_relay_blindbit_proto::BlockHeightRequest;
-use testkit::{Bitcoind, Options, RelayOptions, RelayProcess, eventually};
+use testkit::{RelayOptions, RelayProcess, eventually};
 use tonic::{Code, Request, Status};
 
-use crate::blindbit::building::{behind_a_door, index};
+use crate::blindbit::building::{behind_a_gate, index};
 use crate::blindbit::scene::INDEXED;
 use crate::grpc::client::{GrpcClient, client, range};
 
@@ -25,14 +25,7 @@ async fn first_of_stream(client: &mut GrpcClient, start: u32, end: u32) -> Statu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocks_that_are_not_indexed_are_not_found_or_not_available_yet() {
-    let node = Bitcoind::start(Options {
-        rest: false,
-        zmq: false,
-        ..Options::default()
-    })
-    .await;
-    node.mine(20).await;
-    let (url, open) = behind_a_door(&node).await;
+    let (node, url, open) = behind_a_gate().await;
     let options = RelayOptions::new(env!("CARGO_BIN_EXE_sdk_relay"))
         .node(&node)
         .set("BITCOIN_CORE__URL", url)

@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use testkit::{InputKind, Payee};
+use testkit::Payee;
 
 use crate::blindbit::scene::Scene;
 use crate::blindbit::wallet::Wallet;
-use crate::blindbit::wallets::{owned, payments, spend};
+use crate::blindbit::wallets::{Paid, pay, spend};
 use crate::grpc::client::client;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wallet_finds_every_payment_of_a_chain_and_sees_them_spent() {
     let mut scene = Scene::with_grpc().await;
     let payee = Payee::new(&[1, 7]);
-    let txs = payments(&mut scene, &payee).await;
-    let mut outputs = BTreeMap::new();
-    for input in txs.iter().flat_map(|tx| &tx.input) {
-        let outpoint = input.previous_output;
-        outputs.insert(outpoint, scene.node.txout(outpoint).await.unwrap());
-    }
-    let expected = owned(&payee, &txs, &|outpoint| outputs[outpoint].clone());
-    assert_eq!(expected.len(), InputKind::ALL.len() + 8, "what was paid");
-    let paid_in = scene.mine().await;
+    let Paid {
+        txs,
+        outputs,
+        expected,
+        height: paid_in,
+    } = pay(&mut scene, &payee).await;
     let mut client = client(&scene.relay);
     let mut wallet = Wallet::new(&payee);
     wallet.read_grpc(&mut client, 0, paid_in).await;
