@@ -66,7 +66,7 @@ pub(crate) struct Session {
 #[derive(Clone, Debug)]
 struct Served {
     address: Arc<str>,
-    /// It scans the blocks before the start: its payments are not told, and their scripts are known.
+    /// It scans the blocks before the start: its payments are not reported, and their scripts are known.
     is_earlier: bool,
 }
 

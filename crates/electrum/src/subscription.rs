@@ -7,12 +7,12 @@
 //! | [`Timeouts::progress`] without one, while the history is scanned | no transactions |
 //! | the end of the history | progress 1, no transactions |
 //!
-//! | last told of a transaction | now | |
+//! | last reported of a transaction | now | |
 //! |---|---|---|
-//! | nothing | in the mempool, or in a block | told |
-//! | in the mempool | in a block | not told: `blockchain.scripthash` tells it |
-//! | anything | replaced, or evicted from the mempool | told when it comes again |
-//! | in a block | the block is disconnected | told when it is in the mempool, and when it is in a block again |
+//! | nothing | in the mempool, or in a block | reported |
+//! | in the mempool | in a block | not reported: the notification of `blockchain.scripthash` does it |
+//! | anything | replaced, or evicted from the mempool | reported when it comes again |
+//! | in a block | the block is disconnected | reported when it is in the mempool, and when it is in a block again |
 
 use std::collections::{HashMap, VecDeque};
 
@@ -31,8 +31,8 @@ use crate::timeouts::Timeouts;
 /// The highest progress before the end.
 const ALMOST: f64 = 0.9999;
 
-/// Memory of a transaction that was told, of a map that may be half full.
-pub(crate) const TOLD_BYTES: usize = 2 * size_of::<(Txid, Told)>();
+/// Memory of a transaction that was reported, of a map that may be half full.
+pub(crate) const REPORTED_BYTES: usize = 2 * size_of::<(Txid, Reported)>();
 
 /// A subscription.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct Subscription {
     /// All of the history is found.
     is_scanned: bool,
     waiting: VecDeque<Item>,
-    told: HashMap<Txid, Told>,
+    reported: HashMap<Txid, Reported>,
     /// The last final transaction, which may have further outputs.
     last_final: Option<Txid>,
     /// Transactions above which old ones are forgotten.
@@ -58,12 +58,12 @@ pub(crate) struct Subscription {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Reported {
     Mempool,
     Block(u32),
-    /// Told in a block that is disconnected.
+    /// Reported in a block that is disconnected.
     Disconnected,
-    /// The same, and told in the mempool since.
+    /// The same, and reported in the mempool since.
     Returned,
 }
 
@@ -96,7 +96,7 @@ impl Subscription {
             progress: 0.0,
             is_scanned: false,
             waiting: VecDeque::new(),
-            told: HashMap::new(),
+            reported: HashMap::new(),
             last_final: None,
             forget_above: 2 * PAGE,
         }
@@ -112,9 +112,9 @@ impl Subscription {
         self.answered.get_or_insert(now);
     }
 
-    /// Memory of what was told.
+    /// Memory of what was reported.
     pub(crate) fn bytes(&self) -> usize {
-        self.told.len() * TOLD_BYTES
+        self.reported.len() * REPORTED_BYTES
     }
 
     /// Whether more found transactions should wait elsewhere.
@@ -141,18 +141,18 @@ impl Subscription {
         }
     }
 
-    /// Whether a transaction is told, now that it is at this height, or in the mempool.
+    /// Whether a transaction is reported, now that it is at this height, or in the mempool.
     fn tell(&mut self, txid: Txid, height: Option<u32>) -> bool {
-        let before = self.told.get(&txid).copied();
+        let before = self.reported.get(&txid).copied();
         let (now, is_told) = match (before, height) {
-            (None, None) => (Told::Mempool, true),
-            (Some(Told::Disconnected), None) => (Told::Returned, true),
+            (None, None) => (Reported::Mempool, true),
+            (Some(Reported::Disconnected), None) => (Reported::Returned, true),
             (Some(before), None) => (before, false),
-            (Some(Told::Mempool), Some(height)) => (Told::Block(height), false),
-            (Some(Told::Block(before)), Some(height)) if before == height => (Told::Block(height), false),
-            (_, Some(height)) => (Told::Block(height), true),
+            (Some(Reported::Mempool), Some(height)) => (Reported::Block(height), false),
+            (Some(Reported::Block(before)), Some(height)) if before == height => (Reported::Block(height), false),
+            (_, Some(height)) => (Reported::Block(height), true),
         };
-        self.told.insert(txid, now);
+        self.reported.insert(txid, now);
         if let Some(height) = height {
             self.forget_below(height.saturating_sub(KEPT_BLOCKS));
         }
@@ -161,10 +161,10 @@ impl Subscription {
 
     /// Forgets transactions that are final.
     fn forget_below(&mut self, lowest: u32) {
-        if self.told.len() > self.forget_above {
-            self.told
-                .retain(|_, told| !matches!(told, Told::Block(height) if *height < lowest));
-            self.forget_above = 2 * self.told.len().max(PAGE);
+        if self.reported.len() > self.forget_above {
+            self.reported
+                .retain(|_, reported| !matches!(reported, Reported::Block(height) if *height < lowest));
+            self.forget_above = 2 * self.reported.len().max(PAGE);
         }
     }
 
@@ -172,9 +172,9 @@ impl Subscription {
     pub(crate) fn reverted(&mut self, outpoint: OutPoint, was_in_block: bool) {
         let txid = outpoint.txid;
         if was_in_block {
-            self.told.insert(txid, Told::Disconnected);
+            self.reported.insert(txid, Reported::Disconnected);
         } else {
-            self.told.remove(&txid);
+            self.reported.remove(&txid);
         }
     }
 

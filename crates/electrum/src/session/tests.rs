@@ -335,7 +335,7 @@ async fn a_found_output_is_answered_for_and_its_changes_are_notified() {
         mempool,
         json!([{"height": 0, "tx_hash": outpoint(1).txid.to_string(), "fee": 200}])
     );
-    // It confirms: the script changes, and no payment is told again.
+    // It confirms: the script changes, and no payment is reported again.
     session.mail(detected(1, Some(9)));
     let lines = session.due(Instant::now());
     let [line] = lines.as_slice() else { panic!("{lines:?}") };
@@ -519,7 +519,7 @@ async fn a_wallet_that_comes_back_is_answered_for_its_old_outputs() {
     assert!(scans.borrow().found.contains(&old));
     let expected = format!(r#"[{{"height":3,"tx_hash":"{}"}}]"#, outpoint(5).txid);
     assert_eq!(session.answered(Answer::Script { method, script }), Ok(expected));
-    // It is not told: the client has asked for later blocks. Other scripts wait for the end of the scan.
+    // It is not reported: the client has asked for later blocks. Other scripts wait for the end of the scan.
     assert_eq!(session.due(Instant::now()), Vec::<String>::new());
     assert!(matches!(
         ask(&mut session, history, json!([none.to_string()])),
@@ -529,7 +529,7 @@ async fn a_wallet_that_comes_back_is_answered_for_its_old_outputs() {
     assert_eq!(scans.borrow().pending, 0);
     let unknown = result(&mut session, history, json!([none.to_string()])).unwrap_err();
     assert!(unknown.message.contains("electrum.backend"), "{unknown:?}");
-    // A live payment is told once, although both watches find it.
+    // A live payment is reported once, although both watches find it.
     session.mail(detected(7, None));
     session.mail(of_watch(EARLIER, detected(7, None)));
     assert_eq!(session.due(Instant::now()).len(), 1);

@@ -168,7 +168,7 @@ async fn pages_have_at_most_a_hundred_transactions_and_history_comes_before_live
         .map(|(progress, page)| (progress, page.len()))
         .collect();
     assert_eq!(sizes, [(0.0, 0), (0.0, 100), (0.0, 100), (0.0, 50), (1.0, 0), (1.0, 1)]);
-    assert_eq!(subscription.told.len(), 1, "final transactions are not kept");
+    assert_eq!(subscription.reported.len(), 1, "final transactions are not kept");
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,10 +179,10 @@ async fn each_transaction_is_told_once_and_again_after_a_reorganisation() {
     pass(250).await;
     due(&mut subscription);
     let (mempool, block) = (payment(None, 0), |height| payment(Some(height), 1));
-    let mut step = |change: &dyn Fn(&mut Subscription), told: &[u64], what: &str| {
+    let mut step = |change: &dyn Fn(&mut Subscription), reported: &[u64], what: &str| {
         change(&mut subscription);
         let sent: Vec<u64> = due(&mut subscription).into_iter().flat_map(|(_, page)| page).collect();
-        assert_eq!(sent, told, "{what}");
+        assert_eq!(sent, reported, "{what}");
     };
     step(&|s| s.detected(outpoint(1, 0), &mempool, key()), &[0], "in the mempool");
     step(
@@ -242,10 +242,10 @@ fn transactions_that_are_final_are_forgotten() {
         subscription.detected(outpoint(n, 0), &payment(Some(n), 1), key());
     }
     assert!(
-        subscription.told.len() < 3 * KEPT_BLOCKS as usize,
+        subscription.reported.len() < 3 * KEPT_BLOCKS as usize,
         "{}",
-        subscription.told.len()
+        subscription.reported.len()
     );
     assert!(subscription.is_full());
-    assert_eq!(subscription.bytes(), subscription.told.len() * TOLD_BYTES);
+    assert_eq!(subscription.bytes(), subscription.reported.len() * REPORTED_BYTES);
 }

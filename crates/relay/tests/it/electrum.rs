@@ -6,6 +6,6 @@ mod hostile;
 mod ports;
 #[cfg(target_os = "linux")]
 mod remains;
-mod story;
 mod transcript;
 mod wallet;
+mod wallet_life;

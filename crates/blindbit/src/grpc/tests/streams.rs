@@ -12,7 +12,7 @@ use super::scene::{GrpcClient, Scene, TRANSACTIONS, append, hash};
 
 const BLOCKS: u32 = 400;
 /// Blocks of 10 KB that fit into the window of the client (64 KiB), the buffers of its connection and one batch, with
-/// room for larger buffers of the system.
+/// a margin for larger buffers of the system.
 const UNREAD: u64 = 100;
 /// Round trips after which a stream without back pressure would have sent all of its blocks.
 const ROUND_TRIPS: usize = 200;

@@ -46,7 +46,7 @@ async fn a_wallet_is_told_of_each_transaction_once() {
     let history = wallet.history().await;
     assert_eq!(counted(&history), BTreeMap::from([((name(&old), old_height), 1)]));
 
-    // In the mempool, then confirmed: the script tells it.
+    // In the mempool, then confirmed: the notification of its script says so.
     let waiting = pay(&mut stage);
     stage.node.send_raw(&waiting).await;
     let entry = wallet.paid().await;
@@ -86,7 +86,7 @@ async fn a_wallet_is_told_of_each_transaction_once() {
         .status(&script, &status(&[(&name(&mined), i64::try_from(height).unwrap())]))
         .await;
 
-    // Ended: another wallet is told, this one is not.
+    // Ended: another wallet is reported, this one is not.
     let mut other = Wallet::connect(stage.relay.electrum()).await;
     other.subscribe(&payee, json!(height + 1)).await;
     assert!(other.history().await.is_empty());
@@ -176,7 +176,7 @@ async fn a_wallet_that_comes_back_gets_the_history_of_its_old_outputs() {
     index_is_current(&stage.relay, height + 3).await;
     let mut wallet = Wallet::connect(stage.relay.electrum()).await;
     wallet.subscribe(&payee, json!(height + 2)).await;
-    assert!(wallet.history().await.is_empty(), "it was told before");
+    assert!(wallet.history().await.is_empty(), "it was reported before");
     // It asks for all outputs that it has.
     let (script, txid) = (script_of(&old), name(&old));
     let expected = status(&[(&txid, i64::from(height))]);
@@ -195,7 +195,7 @@ async fn a_wallet_that_comes_back_gets_the_history_of_its_old_outputs() {
     let other = "00".repeat(32);
     let (code, reason) = wallet.refused("blockchain.scripthash.subscribe", json!([other])).await;
     assert!(code == 1 && reason.contains("electrum.backend"), "{code} {reason}");
-    // A new payment is told once.
+    // A new payment is reported once.
     let new = stage
         .payer
         .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
