@@ -185,6 +185,9 @@ fuzz_target!(|data: &[u8]| {
         let most = if call.contains("Reflection") { 8192 } else { 1024 };
         assert!(status.message().len() <= most, "{status}");
         assert!(!status.message().contains("internal error"), "{status}");
-        assert!(status.code() != Code::Unavailable && status.code() != Code::Aborted, "{status}");
+        assert!(
+            status.code() != Code::Unavailable && status.code() != Code::Aborted,
+            "{status}"
+        );
     });
 });
