@@ -16,7 +16,7 @@ use super::block::BlockSpends;
 use super::read::mark;
 use super::recent::OUTPUTS;
 use super::spend::{Place, Spend};
-use super::{BLOCKS, BLOCKS_PER_SEGMENT, IndexError, MARKS, RECORD, Record, SPENT, TweakIndex, spent_key};
+use super::{BLOCKS, BLOCKS_PER_SEGMENT, Damage, IndexError, MARKS, RECORD, Record, SPENT, TweakIndex, spent_key};
 
 /// Bytes that one read of a search returns at most, unless a block has more.
 const READ_BYTES: u64 = 1 << 20;
@@ -28,7 +28,7 @@ pub struct Spender {
     pub height: u32,
     /// Hash of that block.
     pub hash: BlockHash,
-    /// Time of that block, in Unix seconds; 0 if the copy of the block is damaged.
+    /// Time of that block, in Unix seconds; 0 if the copy of the block is damaged and cannot be restored.
     pub time: u32,
     /// Its txid; `None` if it is not eligible (BIP352), because only the block on the node has it then.
     pub txid: Option<Txid>,
@@ -38,6 +38,9 @@ impl TweakIndex {
     /// For each output, given by the height of its block and its outpoint: what spends it in a block of the index.
     /// `None` for one that is not spent, and for outpoints that are not of an eligible transaction of that block. The
     /// answers are as of one tip.
+    ///
+    /// Fails with [`IndexError::Corrupt`] while a block that has to be read is damaged and may be restored: the spends
+    /// in it are not known. Those in a block that is [lost](super::Damage::Lost) are not found.
     ///
     /// Costs a look-up in the database for each output, and for those that were spent soon a search: at most the blocks
     /// of the next [`OUTPUTS`] outputs are read, once for all outputs together where their blocks are close.
@@ -65,6 +68,7 @@ impl TweakIndex {
                 continue;
             };
             let Some(stored) = self.read(height, record)? else {
+                self.check_unreadable(height, record)?;
                 continue;
             };
             for (outpoint, place) in stored.block.places() {
@@ -77,10 +81,19 @@ impl TweakIndex {
         view.search(wanted, &mut found)?;
         Ok(found)
     }
+
+    /// The bytes of this block do not match its record: fails if it may be restored. What it spends cannot be known if
+    /// it is lost. If a reorganisation has replaced it, the answers are of no chain, which the caller sees by the tip.
+    fn check_unreadable(&self, height: u32, record: Record) -> Result<(), IndexError> {
+        if self.damage_at(height) == Some(Damage::Lost) || self.record(height)? != Some(record) {
+            return Ok(());
+        }
+        Err(self.corrupt(height))
+    }
 }
 
-/// Height and hash of a block, and its spends: `None` if its copy is damaged.
-type ReadBlock = (u32, BlockHash, Option<BlockSpends>);
+/// Height and record of a block, and its spends: `None` if its copy is damaged.
+type ReadBlock = (u32, Record, Option<BlockSpends>);
 
 /// The index as of one tip.
 struct View<'a> {
@@ -100,6 +113,7 @@ impl View<'_> {
         };
         let bytes = self.index.read_bytes(height, record)?;
         let Some(block) = bytes.and_then(|bytes| BlockSpends::from_bytes(height, &bytes)) else {
+            self.index.check_unreadable(height, record)?;
             // The row says that it is spent there.
             return Ok(Some(Spender {
                 height,
@@ -126,18 +140,20 @@ impl View<'_> {
             if blocks.is_empty() {
                 return Ok(());
             }
-            for (height, hash, block) in blocks {
+            for (height, record, block) in blocks {
                 next = height.saturating_add(1);
                 before.insert(height, outputs);
-                // A damaged block is skipped; what it spends is not found.
-                let Some(block) = block else { continue };
+                let Some(block) = block else {
+                    self.index.check_unreadable(height, record)?;
+                    continue;
+                };
                 outputs += block.outputs;
                 for (position, spend) in block.spends.iter().enumerate() {
                     if let Spend::Known { place, .. } = spend
                         && let Some(n) = wanted.remove(place)
                         && let Some(found) = found.get_mut(n)
                     {
-                        *found = Some(block.spender(height, hash, position));
+                        *found = Some(block.spender(height, record.hash, position));
                     }
                 }
                 // The writer no longer knew the position of an output that is further below.
@@ -187,7 +203,7 @@ impl View<'_> {
             let own = start.and_then(|start| bytes.get(start..)?.get(..record.length as usize));
             let own = own.filter(|own| crc32fast::hash(own) == record.crc);
             let block = own.and_then(|own| BlockSpends::from_bytes(height, own));
-            (height, record.hash, block)
+            (height, record, block)
         };
         Ok(records.into_iter().map(block).collect())
     }

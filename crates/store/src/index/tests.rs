@@ -416,6 +416,44 @@ fn a_damaged_block_is_restored_byte_for_byte_whatever_it_spends() {
     assert_holds(&index, &dir, &blocks[..4]);
 }
 
+/// A block that cannot be read may have the spend: "not spent" would be wrong, and nobody would look again.
+#[test]
+fn no_spend_is_missed_because_a_block_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (index, blocks) = mixed(&dir);
+    let made: Vec<_> = blocks[..10]
+        .iter()
+        .flat_map(|b| outputs(b).map(|o| (b.height, o.outpoint)))
+        .collect();
+    let spenders = index.spenders(&made).unwrap();
+    assert!(!made.is_empty() && spenders.iter().all(Option::is_some));
+    for height in 0..12 {
+        // The blocks that spend by position and in full, and those of the outputs.
+        flip(&index, height, 3);
+        let of_block =
+            |(_, spender): &(&(u32, OutPoint), &Option<Spender>)| spender.is_some_and(|s| s.height == height);
+        let spent_here: Vec<_> = made.iter().zip(&spenders).filter(of_block).map(|(o, _)| *o).collect();
+        for output in &spent_here {
+            let found = index.spenders(std::slice::from_ref(output));
+            assert!(
+                matches!(found, Err(IndexError::Corrupt { height: h, .. }) if h == height),
+                "{output:?}"
+            );
+        }
+        if !spent_here.is_empty() {
+            assert_eq!(index.damage_at(height), Some(Damage::Waiting));
+            // It stays lost: the caller would wait for ever.
+            index.set_damage(height, Damage::Lost);
+            for spender in index.spenders(&spent_here).unwrap() {
+                assert!(spender.is_none_or(|s| s.height == height && s.txid.is_none()));
+            }
+            index.set_damage(height, Damage::Waiting);
+        }
+        assert!(index.restore(&blocks[height as usize]).unwrap());
+        assert_eq!(index.spenders(&made).unwrap(), spenders);
+    }
+}
+
 #[test]
 fn a_lost_file_is_restored_block_by_block() {
     let dir = tempfile::tempdir().unwrap();
