@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::history_scan::{NextScan, ScannedRange};
+use super::look_up::LookedUp;
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
 use super::replacements::Replacements;
 use super::watch_history::HistoryPlan;
@@ -88,6 +89,8 @@ pub(super) enum Command {
     Left(Mailbox),
     /// Results of scans of the history, for several watches.
     Scanned(Vec<ScannedRange>, oneshot::Sender<Vec<NextScan>>),
+    /// Spends of outputs that were reported before, with the end of the wait for its effect.
+    LookedUp(Box<LookedUp>, oneshot::Sender<()>),
     /// Events of the mesh; they are numbered and logged like all others.
     Log(Box<Event>),
     WalletScripts(HashSet<ScriptBuf>),
@@ -184,6 +187,14 @@ impl Detection {
         let scans = scanned_ranges.len();
         self.send(Command::Scanned(scanned_ranges, reply)).await;
         answer.await.unwrap_or_else(|_| vec![NextScan::Done; scans])
+    }
+
+    /// Applies the spends of outputs that were reported before.
+    pub(super) async fn report_looked_up(&self, looked_up: LookedUp) {
+        let (applied, is_applied) = oneshot::channel();
+        self.send(Command::LookedUp(Box::new(looked_up), applied)).await;
+        // Without an answer the relay is shutting down.
+        drop(is_applied.await);
     }
 
     async fn send(&self, command: Command) {

@@ -1,30 +1,32 @@
 //! The task that scans the index for watches with `from_height`.
 //!
-//! Addresses, and the connections of one address, take turns by the cost of their scans ([`Fair`]); a turn is bounded.
+//! Addresses, and the connections of one address, take turns by the cost of their scans ([`Turns`]); a turn is bounded.
 //! Scans of others whose next blocks lie in the same range share the turn, as many of each address as the owner of the
 //! turn has, unless they are deep in debt: a range of the index is read once, and each of its rows is decompressed
 //! once, for all of them; equal keys are scanned once. Within a connection the lowest scan goes first, so that it
 //! catches up with the others and can share their turns; every few turns, the one that has waited longest goes first.
-//! The threads of the index do the work. Detection decides which of the payments are sent, and where a scan continues
-//! (`backfill`).
+//! The threads of the index do the work. Payments that were found wait for their spends in a queue of their own
+//! (`history_spends`). Detection decides which of the payments are sent, and where a scan continues (`backfill`).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::OutPoint;
 use sdk_relay_bip352::{Prepared, Scanner};
 use sdk_relay_chain::{ChainSource, joined};
-use sdk_relay_index::{Index, IndexStatus, NEARLY, scan_within};
+use sdk_relay_index::{Index, scan_within};
 use sdk_relay_platform::blocking;
-use sdk_relay_scheduler::{Fair, Owner, PAIR, cost_of_row};
+use sdk_relay_scheduler::{Owner, PAIR, cost_of_row};
 use sdk_relay_store::index::IndexError;
 
 use super::commands::Detection;
-use super::history_scan::{Found, Left, Scan, ScannedRange};
-use super::history_spends::spenders;
+use super::history_scan::{Left, NextScan, Scan, ScannedRange};
+use super::history_spends::SpendFinder;
+use super::mailbox::Mailbox;
 use super::scan_queue::ScanQueue;
+use super::spend_queue::SpendQueue;
+use super::turns::Turns;
 
 /// Pairs of row and receiver in one turn: a few hundredths of a second on one core. Between two turns the task notices
 /// clients that have disconnected and new ones: a client with a single key waits for at most one turn of others.
@@ -51,6 +53,7 @@ pub struct HistoryScanner {
     pub(super) index: Index,
     pub(super) scanner: Scanner,
     pub(super) orders: Arc<ScanQueue>,
+    pub(super) spends: Arc<SpendQueue>,
     pub(super) detection: Detection,
     /// The node, which has the transactions that the index omits; `None`: they are reported without their txid.
     pub(super) chain: Option<Arc<dyn ChainSource>>,
@@ -60,9 +63,23 @@ pub struct HistoryScanner {
 
 impl HistoryScanner {
     /// Runs until detection has ended.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        let finder = SpendFinder {
+            index: self.index.clone(),
+            chain: self.chain.clone(),
+            detection: self.detection.clone(),
+            scans: Arc::clone(&self.orders),
+            queue: Arc::clone(&self.spends),
+        };
+        tokio::select! {
+            () = self.scan() => {}
+            () = finder.run() => {}
+        }
+    }
+
+    async fn scan(mut self) {
         let mut scans: Vec<Scan> = Vec::new();
-        let mut turns = Turns::default();
+        let mut turns = Turns::new(QUANTUM);
         for turn in 1u64.. {
             if scans.is_empty() {
                 match self.orders.next().await {
@@ -70,13 +87,13 @@ impl HistoryScanner {
                     None => return,
                 }
             }
-            scans.extend(self.orders.take());
+            add(&mut scans, self.orders.take());
             scans.retain(|s| !s.mailbox.is_dead());
             self.skip_missing(&mut scans).await;
             if !self.turn(turn, &mut turns, &mut scans).await {
                 tokio::select! {
                     waiting = self.orders.next() => match waiting {
-                        Some(waiting) => scans.extend(waiting),
+                        Some(waiting) => add(&mut scans, waiting),
                         None => return,
                     },
                     () = tokio::time::sleep(POLL_INTERVAL) => {}
@@ -87,11 +104,13 @@ impl HistoryScanner {
 
     /// Scans one range. Returns `false` if there is nothing to scan at the moment.
     async fn turn(&mut self, turn: u64, turns: &mut Turns, scans: &mut Vec<Scan>) -> bool {
-        let is_current = is_current(&self.index.status.borrow());
+        let busy = self.spends.busy();
         // A scan at a damaged block waits until the block is restored; the others continue.
-        let is_ready =
-            |s: &Scan| s.mailbox.has_capacity() && s.next <= s.until_now(is_current) && self.index.can_read(s.next);
-        let Some(owner) = turns.next(scans.iter().filter(|s| is_ready(s))) else {
+        let is_ready = |s: &Scan| {
+            s.mailbox.has_capacity() && busy.may_find(&s.mailbox) && s.next <= s.until && self.index.can_read(s.next)
+        };
+        let client = |s: &Scan| (s.mailbox.owner(), s.mailbox.address());
+        let Some(owner) = turns.next(scans.iter().filter(|s| is_ready(s)).map(client)) else {
             return false;
         };
         let own = || scans.iter().filter(|s| is_ready(s) && s.mailbox.owner() == owner);
@@ -157,31 +176,62 @@ impl HistoryScanner {
         let Some((blocks, found)) = self.index.pool.run(work).await else {
             return false;
         };
-        let (mut scanned_ranges, mut going) = (Vec::new(), Vec::new());
+        let (mut empty, mut found_ranges) = (Vec::new(), Vec::new());
         // The scans of one connection share the capacity of its mailbox.
         let mut left: HashMap<Owner, Left> = HashMap::new();
         for (column, scan) in sharing {
             scan.served = turn;
             let found = found.get(column).cloned().unwrap_or_default();
             let left = left.entry(scan.mailbox.owner()).or_insert_with(|| Left {
-                is_current,
                 payments: scan.mailbox.capacity(),
                 is_untouched: true,
             });
             if let Some(scanned) = scan.scanned(&blocks, found, left) {
                 left.payments = left.payments.saturating_sub(scanned.payments());
                 left.is_untouched = false;
-                scanned_ranges.push(scanned);
-                going.push(scan);
+                if scanned.found.is_empty() {
+                    empty.push(scanned);
+                } else {
+                    found_ranges.push(scanned);
+                }
             }
         }
-        if !self.look_up_spends(&mut scanned_ranges, &mut going, is_current).await {
+        let has_found = !found_ranges.is_empty();
+        self.hand_over(found_ranges, scans);
+        self.report(empty, scans).await || has_found
+    }
+
+    /// Passes payments that were found on, with their scans, which continue when the spends are known.
+    fn hand_over(&self, found: Vec<ScannedRange>, scans: &mut Vec<Scan>) {
+        let mut by_owner: HashMap<Owner, (Mailbox, Vec<(Scan, ScannedRange)>)> = HashMap::new();
+        for range in found {
+            let Some(at) = scans.iter().position(|s| s.watch_id == range.watch_id) else {
+                continue;
+            };
+            let scan = scans.swap_remove(at);
+            let (_, found) = by_owner
+                .entry(scan.mailbox.owner())
+                .or_insert_with(|| (scan.mailbox.clone(), Vec::new()));
+            found.push((scan, range));
+        }
+        for (mailbox, found) in by_owner.into_values() {
+            self.spends.add_found(&mailbox, found);
+        }
+    }
+
+    /// Reports ranges without payments; their scans continue. Returns whether one could be used.
+    async fn report(&self, ranges: Vec<ScannedRange>, scans: &mut Vec<Scan>) -> bool {
+        if ranges.is_empty() {
             return false;
         }
-        let next_scans = self.detection.report_scanned(scanned_ranges).await;
+        let watches: Vec<String> = ranges.iter().map(|range| range.watch_id.clone()).collect();
+        let next_scans = self.detection.report_scanned(ranges).await;
+        let mut next_scans: HashMap<String, NextScan> = watches.into_iter().zip(next_scans).collect();
         let mut went_on = false;
-        for (scan, next_scan) in going.into_iter().zip(next_scans) {
-            went_on |= scan.resume(next_scan);
+        for scan in scans.iter_mut() {
+            if let Some(next) = next_scans.remove(&scan.watch_id) {
+                went_on |= scan.resume(next);
+            }
         }
         scans.retain(|s| s.next <= s.until);
         went_on
@@ -195,127 +245,21 @@ impl HistoryScanner {
         false
     }
 
-    /// Adds the spends of the payments that were found, each range by the scan at the same place; with the last block
-    /// of a history, those of earlier payments too. `false` if they cannot be looked up at the moment: the ranges must
-    /// be scanned again.
-    async fn look_up_spends(&mut self, ranges: &mut [ScannedRange], scans: &mut [&mut Scan], is_current: bool) -> bool {
-        let mut outputs = BTreeSet::new();
-        for (range, scan) in ranges.iter().zip(&*scans) {
-            outputs.extend(range.found.iter().flat_map(Found::outputs));
-            if range.through.height >= scan.until {
-                outputs.extend(scan.unspent.iter().copied());
-            }
-        }
-        if outputs.is_empty() {
-            return true;
-        }
-        let outputs: Vec<(u32, OutPoint)> = outputs.into_iter().collect();
-        let looked_up = match spenders(&self.index, self.chain.as_deref(), outputs).await {
-            Ok(Some(looked_up)) => looked_up,
-            // A reorganisation has changed the index meanwhile.
-            Ok(None) => return false,
-            Err(error) => return self.cannot_read(&error),
-        };
-        for (range, scan) in ranges.iter_mut().zip(scans) {
-            range.index_tip = Some(looked_up.tip);
-            if range.through.height >= scan.until {
-                let spent = scan.unspent.iter().map(|(_, outpoint)| *outpoint);
-                let later = spent.filter_map(|outpoint| Some((outpoint, *looked_up.spends.get(&outpoint)?)));
-                range.later = later.collect();
-            }
-            for found in &mut range.found {
-                if !is_current {
-                    let unspent = found.outputs().filter(|(_, o)| !looked_up.spends.contains_key(o));
-                    scan.unspent.extend(unspent);
-                }
-                let spends = found.outputs().filter_map(|(_, outpoint)| {
-                    let spend = looked_up.spends.get(&outpoint)?;
-                    Some((outpoint.vout, *spend))
-                });
-                found.spends = spends.collect();
-            }
-        }
-        true
-    }
-
     /// Skips missing blocks: damaged ones, and those below the first of the index, which may have risen since the scan
     /// began, because the node has pruned the next ones.
     async fn skip_missing(&self, scans: &mut Vec<Scan>) {
-        let mut skipping = Vec::new();
-        let mut scanned_ranges = Vec::new();
-        for scan in scans.iter_mut() {
-            if let Some(missing) = self.index.missing_from(scan.next) {
-                scanned_ranges.push(scan.missing(missing));
-                skipping.push(scan);
-            }
-        }
-        if scanned_ranges.is_empty() {
-            return;
-        }
-        let next_scans = self.detection.report_scanned(scanned_ranges).await;
-        for (scan, next_scan) in skipping.into_iter().zip(next_scans) {
-            scan.resume(next_scan);
-        }
-        scans.retain(|s| s.next <= s.until);
+        let missing = |s: &Scan| Some(s.missing(self.index.missing_from(s.next)?));
+        let ranges: Vec<_> = scans.iter().filter_map(missing).collect();
+        self.report(ranges, scans).await;
     }
 }
 
-/// Whether detection has the spends of all blocks that the index does not have yet.
-fn is_current(index: &IndexStatus) -> bool {
-    let Some(target) = index.target else {
-        // The node has not answered yet: detection has no further block either.
-        return true;
-    };
-    index.tip.is_some_and(|tip| tip.height.saturating_add(NEARLY) >= target)
-}
-
-/// Selects the owner of the next turn.
-struct Turns {
-    fair: Fair,
-    /// Owners with ready scans at the last check.
-    ready: HashMap<Owner, IpAddr>,
-    addresses: usize,
-}
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self {
-            fair: Fair::new(QUANTUM),
-            ready: HashMap::new(),
-            addresses: 0,
-        }
-    }
-}
-
-impl Turns {
-    fn next<'s>(&mut self, ready: impl Iterator<Item = &'s Scan>) -> Option<Owner> {
-        let now: HashMap<Owner, IpAddr> = ready.map(|s| (s.mailbox.owner(), s.mailbox.address())).collect();
-        for (owner, address) in self.ready.iter().filter(|(owner, _)| !now.contains_key(owner)) {
-            self.fair.set_idle(*address, *owner);
-        }
-        for (owner, address) in &now {
-            self.fair.enter(*address, *owner);
-        }
-        self.addresses = now.values().collect::<HashSet<_>>().len();
-        self.ready = now;
-        self.fair.pick()
-    }
-
-    /// Addresses that have scans.
-    fn addresses(&self) -> usize {
-        self.addresses
-    }
-
-    /// The owners that may share the turns of others: except those with a large debt, because they would lengthen the
-    /// turns of owners with priority.
-    fn co_scheduled(&self) -> HashSet<Owner> {
-        self.fair.co_scheduled(usize::MAX).into_iter().collect()
-    }
-
-    fn charge(&mut self, owner: Owner, cost: u64) {
-        if let Some(address) = self.ready.get(&owner) {
-            self.fair.charge(*address, owner, cost);
-        }
+/// Adds scans; one of the same watch is replaced.
+fn add(scans: &mut Vec<Scan>, new: Vec<Scan>) {
+    if !new.is_empty() {
+        let watches: HashSet<&str> = new.iter().map(|s| s.watch_id.as_str()).collect();
+        scans.retain(|s| !watches.contains(s.watch_id.as_str()));
+        scans.extend(new);
     }
 }
 

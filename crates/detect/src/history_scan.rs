@@ -24,9 +24,6 @@ pub(super) struct Scan {
     pub(super) until: u32,
     /// The last turn in which it was served.
     pub(super) served: u64,
-    /// Outputs that were not spent in the blocks of an incomplete index, by the heights of their blocks: they are
-    /// looked up again with the last block of the history.
-    pub(super) unspent: Vec<(u32, OutPoint)>,
 }
 
 /// Where a scan continues.
@@ -47,9 +44,7 @@ pub(super) struct ScannedRange {
     pub(super) from: u32,
     pub(super) through: BlockRef,
     pub(super) found: Vec<Found>,
-    /// Spends of outputs that were reported before.
-    pub(super) later: Vec<(OutPoint, ChainSpend)>,
-    /// The tip of the index when the spends of `found` were looked up; `None` if nothing was found.
+    /// The tip of the index when the spends of `found` were looked up; `None` if they were not, as nothing was found.
     pub(super) index_tip: Option<BlockRef>,
     /// Why these blocks cannot be scanned; there are no payments then, and the hash of `through` is not meaningful.
     pub(super) missing: Option<MissingReason>,
@@ -82,15 +77,14 @@ pub(super) struct ChainSpend {
 }
 
 impl ChainSpend {
-    /// As it is reported; `None` without its transaction.
-    pub(super) fn to_spend(self) -> Option<Spend> {
-        let (by, vin) = self.by?;
-        Some(Spend {
-            by,
-            vin,
+    /// As it is reported.
+    pub(super) fn to_spend(self) -> Spend {
+        Spend {
+            by: self.by.map(|(txid, _)| txid),
+            vin: self.by.and_then(|(_, vin)| vin),
             block: Some((self.at.height, self.at.hash)),
             timestamp: u64::from(self.time),
-        })
+        }
     }
 }
 
@@ -124,23 +118,12 @@ impl From<Paid> for Found {
 
 /// Remaining capacity of the mailbox of one connection in a turn.
 pub(super) struct Left {
-    /// Whether the index is complete.
-    pub(super) is_current: bool,
     pub(super) payments: usize,
     /// No scan has added anything.
     pub(super) is_untouched: bool,
 }
 
 impl Scan {
-    /// The last block that can be scanned now: outputs that have to be looked up again wait for a complete index.
-    pub(super) fn until_now(&self, is_current: bool) -> u32 {
-        if is_current || self.unspent.is_empty() {
-            self.until
-        } else {
-            self.until.saturating_sub(1)
-        }
-    }
-
     /// The results for this scan, as far as its connection has capacity: whole blocks, and at least one if no other
     /// scan of the connection has used any. `None` if not even one block is finished or fits; then the scan gets a
     /// later turn.
@@ -151,8 +134,7 @@ impl Scan {
             return None;
         }
         let is_finished = |height: u32| unfinished.is_none_or(|unfinished| height < unfinished);
-        let until = self.until_now(left.is_current);
-        let own = |height: u32| (self.next..=until).contains(&height) && is_finished(height);
+        let own = |height: u32| (self.next..=self.until).contains(&height) && is_finished(height);
         let mut through = self.next;
         let mut found = paid
             .into_iter()
@@ -190,7 +172,6 @@ impl Scan {
             from: self.next,
             through: at,
             found: taken,
-            later: Vec::new(),
             index_tip: None,
             missing: None,
         })
@@ -206,7 +187,6 @@ impl Scan {
                 hash: BlockHash::all_zeros(),
             },
             found: Vec::new(),
-            later: Vec::new(),
             index_tip: None,
             missing: Some(reason),
         }

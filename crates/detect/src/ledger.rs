@@ -100,16 +100,25 @@ impl Ledger {
         self.payments.len() * PAYMENT_BYTES + self.coins.len() * COIN_BYTES + self.spends.len() * SPEND_BYTES
     }
 
-    /// The outputs of payments in blocks that are not spent, with the heights of these blocks.
-    pub(super) fn unspent(&self) -> Vec<(u32, OutPoint)> {
+    /// The outputs of payments in blocks that no block is known to spend, by the heights of their blocks: the next ones
+    /// after this one, at most `most`.
+    pub(super) fn unspent_after(&self, after: Option<(u32, OutPoint)>, most: usize) -> Vec<(u32, OutPoint)> {
         let recent = self
             .payments
             .iter()
             .filter_map(|(o, payment)| Some((payment.block?.0, *o)));
         let coins = self.coins.iter().map(|(o, coin)| (coin.height, *o));
+        let is_unspent = |outpoint: &OutPoint| self.spends.get(outpoint).is_none_or(|spend| spend.block.is_none());
         let all = recent.chain(coins);
-        all.filter(|(_, outpoint)| !self.spends.contains_key(outpoint))
-            .collect()
+        let next = all.filter(|output| after.is_none_or(|after| *output > after) && is_unspent(&output.1));
+        let mut next: Vec<_> = next.collect();
+        if next.len() > most {
+            // The first `most` of them.
+            next.select_nth_unstable(most);
+            next.truncate(most);
+        }
+        next.sort_unstable();
+        next
     }
 
     pub(super) fn contains(&self, outpoint: &OutPoint) -> bool {
@@ -170,7 +179,7 @@ impl Ledger {
         let mut changes = Vec::new();
         match self.spends.get(&outpoint) {
             Some(known) if known.block.is_some() => return changes,
-            Some(known) if known.by != spend.by => changes.extend(self.revert_spend(outpoint, Some(spend.by))),
+            Some(known) if known.by != spend.by => changes.extend(self.revert_spend(outpoint, spend.by)),
             Some(_) if spend.block.is_none() => return changes,
             Some(_) | None => {}
         }
@@ -220,7 +229,7 @@ impl Ledger {
         let spent = self.spent_where(|spend| match spend.block {
             Some((_, hash)) => hash == block,
             // Its block was not reported, because that of the payment was not.
-            None => contains(&spend.by),
+            None => spend.by.is_some_and(|by| contains(&by)),
         });
         let mut changes = self.revert_spends(&spent, None);
         changes.extend(self.revert_spends(&gone, None));
@@ -259,16 +268,37 @@ impl Ledger {
         changed
     }
 
+    /// Bounds the outputs of final payments: above `most`, the smallest are forgotten, until a twentieth is free. Their
+    /// spends are not reported. Those whose spend is reported stay, as it can be reverted. Returns the forgotten ones.
+    pub(super) fn bound(&mut self, most: usize) -> BTreeSet<OutPoint> {
+        if self.coins.len() <= most {
+            return BTreeSet::new();
+        }
+        let excess = self.coins.len() - (most - most / 20);
+        let unspent = self
+            .coins
+            .iter()
+            .filter(|(outpoint, _)| !self.spends.contains_key(outpoint));
+        let mut unspent: Vec<_> = unspent.map(|(o, coin)| (coin.amount_sats, coin.height, *o)).collect();
+        unspent.sort_unstable();
+        let smallest = unspent.into_iter().take(excess);
+        let forgotten: BTreeSet<OutPoint> = smallest.map(|(_, _, outpoint)| outpoint).collect();
+        self.coins.retain(|outpoint, _| !forgotten.contains(outpoint));
+        forgotten
+    }
+
     fn coin(&self, outpoint: &OutPoint) -> Option<Coin> {
         let payment = self.payments.get(outpoint).map(KnownPayment::to_coin);
         payment.or_else(|| self.coins.get(outpoint).cloned())
     }
 
     fn keep(&mut self, outpoint: OutPoint, spend: Spend) {
-        if spend.block.is_none() {
-            self.waiting.insert((spend.by, outpoint));
-        } else {
-            self.waiting.remove(&(spend.by, outpoint));
+        if let Some(by) = spend.by {
+            if spend.block.is_none() {
+                self.waiting.insert((by, outpoint));
+            } else {
+                self.waiting.remove(&(by, outpoint));
+            }
         }
         self.spends.insert(outpoint, spend);
     }
@@ -291,7 +321,9 @@ impl Ledger {
 
     fn revert_spend(&mut self, outpoint: OutPoint, by: Option<Txid>) -> Option<Change> {
         let spend = self.spends.remove(&outpoint)?;
-        self.waiting.remove(&(spend.by, outpoint));
+        if let Some(by) = spend.by {
+            self.waiting.remove(&(by, outpoint));
+        }
         let mut spent = self.coin(&outpoint)?.spent(outpoint, &spend);
         spent.replaced_by = by.map(|t| t.to_string());
         let event = Event::PaymentSpentReverted(Box::new(spent));

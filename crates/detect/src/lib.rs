@@ -17,6 +17,7 @@ mod history_scan;
 mod history_spends;
 mod known_payment;
 mod ledger;
+mod look_up;
 mod mailbox;
 mod mempool;
 mod metrics;
@@ -30,6 +31,9 @@ mod rows;
 mod scan;
 mod scan_queue;
 mod spend;
+mod spend_job;
+mod spend_queue;
+mod turns;
 mod watch;
 mod watch_history;
 mod watch_message;
@@ -55,6 +59,7 @@ pub use watch_history::HistoryPlan;
 pub use watch_message::{FoundOutput, PaymentMessage, WatchMessage};
 
 use scan_queue::ScanQueue;
+use spend_queue::SpendQueue;
 use worker::Worker;
 
 /// Starts detection on a thread of its own, so that its computation never delays a socket. Ends when `stop` is
@@ -66,18 +71,19 @@ pub fn start(
     threads: &dyn SpawnThread,
 ) -> Result<Started, StartError> {
     let (detection, commands) = Detection::channel(parts.scanner.clone());
-    let orders = Arc::new(ScanQueue::default());
+    let (orders, spends) = (Arc::new(ScanQueue::default()), Arc::new(SpendQueue::default()));
     let history = parts.index.clone().map(|index| HistoryScanner {
         index,
         scanner: parts.scanner.clone(),
         orders: Arc::clone(&orders),
+        spends: Arc::clone(&spends),
         detection: detection.clone(),
         chain: parts.chain.clone(),
         reading_fails: false,
     });
     let (scheduler, outcomes) =
         Scheduler::start(&parts.scanner, threads, &parts.metrics.scans).map_err(StartError::Thread)?;
-    let worker = Worker::new(parts, detection.clone(), orders, scheduler)?;
+    let worker = Worker::new(parts, detection.clone(), (orders, spends), scheduler)?;
     threads
         .spawn_thread("detect", Box::pin(worker.run(events, commands, outcomes, stop)))
         .map_err(StartError::Thread)?;

@@ -73,7 +73,7 @@ impl Mempool {
         let (by, vin) = *self.spenders.get(outpoint)?;
         let timestamp = self.txs.get(&by)?.seen;
         Some(Spend {
-            by,
+            by: Some(by),
             vin: Some(vin),
             block: None,
             timestamp,
@@ -194,14 +194,14 @@ mod tests {
                 .map(|spend| (spend.by, spend.vin, spend.timestamp))
         };
         mempool.insert(txid(1), None, &[(output(0), 4), (output(1), 0)], 100);
-        assert_eq!(by(&mempool, 0), Some((txid(1), Some(4), 100)));
+        assert_eq!(by(&mempool, 0), Some((Some(txid(1)), Some(4), 100)));
         // It replaces the first, whose end is reported later.
         mempool.insert(txid(2), None, &[(output(0), 1)], 200);
-        assert_eq!(by(&mempool, 0), Some((txid(2), Some(1), 200)));
+        assert_eq!(by(&mempool, 0), Some((Some(txid(2)), Some(1), 200)));
         mempool.remove(&txid(1));
         assert_eq!(
             (by(&mempool, 0), by(&mempool, 1)),
-            (Some((txid(2), Some(1), 200)), None)
+            (Some((Some(txid(2)), Some(1), 200)), None)
         );
         mempool.remove(&txid(2));
         assert!(mempool.spenders.is_empty());

@@ -153,7 +153,7 @@ mod tests {
     fn an_output_is_read_as_it_was_written() {
         let block = Some((800_000, BlockHash::from_byte_array([9; 32])));
         let spend = |vin, block| Spend {
-            by: Txid::from_byte_array([6; 32]),
+            by: Some(Txid::from_byte_array([6; 32])),
             vin,
             block,
             timestamp: 1_700_000_600,

@@ -38,6 +38,13 @@ impl RecentSpends {
         self.blocks.clear();
     }
 
+    /// The highest block whose spends are neither here nor in an index with the tip `index`; `None` if there is none.
+    /// `tip` is that of detection, which has connected the blocks that are kept here: none after a start or a jump.
+    pub(super) fn unknown_above(&self, index: u32, tip: u32) -> Option<u32> {
+        let below = self.blocks.front().map_or(tip, |(first, ..)| first.saturating_sub(1));
+        (index < below).then_some(below)
+    }
+
     /// What spends this output, if a transaction in one of the blocks does.
     pub(super) fn spend_of(&self, outpoint: &OutPoint) -> Option<Spend> {
         self.blocks.iter().rev().find_map(|(_, _, spends)| spends.get(outpoint))
@@ -102,5 +109,25 @@ mod tests {
         assert_eq!(kept(&recent), (64..80).collect::<Vec<_>>());
         recent.clear();
         assert_eq!(kept(&recent), [0; 0]);
+    }
+
+    #[test]
+    fn blocks_between_the_index_and_those_that_are_kept_are_named() {
+        let mut recent = RecentSpends::default();
+        let unknown = |recent: &RecentSpends, tip| [3, 8, 9, 10, 11].map(|index| recent.unknown_above(index, tip));
+        // After a start or a jump to block 10 nothing is kept.
+        assert_eq!(unknown(&recent, 10), [Some(10), Some(10), Some(10), None, None]);
+        connect(&mut recent, 11, None);
+        assert_eq!(unknown(&recent, 11), [Some(10), Some(10), Some(10), None, None]);
+        for height in 12..=25 {
+            connect(&mut recent, height, None);
+        }
+        assert_eq!(unknown(&recent, 25), [Some(10), Some(10), Some(10), None, None]);
+        // The index is as far behind as a tip of the node that it has not asked for again.
+        for height in 26..=40 {
+            connect(&mut recent, height, None);
+        }
+        assert_eq!(unknown(&recent, 40), [Some(24); 5]);
+        assert_eq!(recent.unknown_above(24, 40), None);
     }
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 /// What spends an output, as it is reported and stored.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(super) struct Spend {
-    /// The spending transaction.
-    pub(super) by: Txid,
-    /// Index of its input; `None` if only the index knows the spend.
+    /// The spending transaction; `None` if only the index knows the spend, and the node does not have its block.
+    pub(super) by: Option<Txid>,
+    /// Index of its input; `None` if the index has named the transaction.
     pub(super) vin: Option<u32>,
     /// Height and hash of its block; `None` in the mempool.
     pub(super) block: Option<(u32, BlockHash)>,
@@ -42,7 +42,7 @@ impl Coin {
             amount_sats: self.amount_sats,
             address: self.address.to_string(),
             label: self.label,
-            spent_by: spend.by.to_string(),
+            spent_by: spend.by.map(|by| by.to_string()),
             vin: spend.vin,
             block_height: spend.block.map(|(height, _)| height),
             block_hash: spend.block.map(|(_, hash)| hash.to_string()),
@@ -150,7 +150,7 @@ impl Spends {
 
     fn spend(&self, input: &Input) -> Spend {
         Spend {
-            by: input.by,
+            by: Some(input.by),
             vin: Some(input.vin),
             block: self.block,
             timestamp: self.timestamp,

@@ -17,6 +17,7 @@ use sdk_relay_telemetry::clock::unix_now;
 use super::history_scan::{ChainSpend, NextScan, Scan, ScannedRange};
 use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
+use super::look_up::{LookUp, LookedUp, Of, Unchecked};
 use super::mailbox::{LedgerShare, Mailbox, QueuedMessage};
 use super::rows::{Place, payment_of};
 use super::spend::{Spend, Spends};
@@ -51,8 +52,8 @@ pub(super) struct Watch {
     pub(super) confirm_at: Box<[u32]>,
     /// The part of the history that is not sent yet.
     pub(super) history: Option<WatchHistory>,
-    /// Blocks were skipped: the history has them, and what they spend has to be looked up.
-    pub(super) has_skipped: bool,
+    /// Blocks whose spends are to be looked up at the end of the history.
+    pub(super) unchecked: Unchecked,
 }
 
 impl Watch {
@@ -159,6 +160,7 @@ impl Watch {
         if let Some(history) = &mut self.history {
             history.disconnected(at.height);
         }
+        self.unchecked.end_below(at.height);
         self.finish_history(tip);
     }
 
@@ -166,14 +168,18 @@ impl Watch {
     /// to scan.
     pub(super) fn jumped(&mut self, seen: Option<u32>, tip: u32, index: Option<&IndexStatus>) -> bool {
         let unseen = seen.map(|seen| seen.saturating_add(1)).filter(|from| *from <= tip);
-        self.has_skipped |= unseen.is_some();
+        if index.is_some() {
+            self.unchecked.restart(tip);
+        }
         match (&mut self.history, unseen, index) {
             (Some(history), _, Some(index)) => {
                 let is_settled_now = watch_history::settle(history, tip, index);
+                // Of a history that waits for the look-up of spends, the scan has ended.
+                let was_over = history.is_over();
                 if !is_settled_now && unseen.is_some() {
                     history.extend(tip);
                 }
-                is_settled_now
+                is_settled_now || (was_over && !history.is_over())
             }
             (None, Some(from), Some(index)) => {
                 let mut history = watch_history::requested(Heights { from, to: Some(tip) });
@@ -206,11 +212,13 @@ impl Watch {
 
     /// Sends what a scan of the history found. Returns where the scan continues, and the number of payments. `tip` is
     /// the tip of the chain, which contains the range, and the spends up to its height. `newest` returns what spends an
-    /// output in the newest blocks or in the mempool.
+    /// output in the newest blocks or in the mempool; the spends of blocks up to `unknown` are neither there nor in the
+    /// result of the scan.
     pub(super) fn scanned(
         &mut self,
         scanned: &ScannedRange,
         tip: u32,
+        unknown: Option<u32>,
         newest: impl Fn(&OutPoint) -> Option<Spend>,
     ) -> (NextScan, usize) {
         let Some(history) = self.history.as_mut().filter(|_| !self.mailbox.is_dead()) else {
@@ -240,14 +248,47 @@ impl Watch {
                 changes.into_iter().for_each(|change| self.post(change));
             }
         }
-        for (outpoint, spend) in &scanned.later {
-            if let Some(spend) = spend.to_spend().filter(|_| spend.at.height <= tip) {
-                let changes = self.in_ledger(|ledger| ledger.spent(*outpoint, spend));
-                changes.into_iter().for_each(|change| self.post((change, None)));
-            }
+        if let Some(unknown) = unknown.filter(|_| !scanned.found.is_empty()) {
+            self.unchecked.extend(unknown);
         }
         self.report_progress(tip);
         (self.next_scan(false), count)
+    }
+
+    /// The outputs whose spends are to be looked up next, if the history is scanned; the same ones until they are
+    /// [looked up](Self::looked_up). Ends the history if there are none.
+    pub(super) fn look_up(&mut self, tip: u32) -> Option<LookUp> {
+        if self.mailbox.is_dead() || self.history.as_ref().is_some_and(|history| !history.is_over()) {
+            return None;
+        }
+        let Some(chunk) = self.unchecked.next(&self.ledger) else {
+            self.finish_history(tip);
+            return None;
+        };
+        Some(LookUp {
+            of: Of::Watch(self.id.clone()),
+            mailbox: Some(self.mailbox.clone()),
+            chunk,
+            is_retry: false,
+        })
+    }
+
+    /// Notifies the owner of the spends of outputs that were looked up. `tip` is the tip of the chain, which contains
+    /// the spends up to its height.
+    pub(super) fn looked_up(&mut self, looked_up: &LookedUp, tip: u32) {
+        self.unchecked.advance(&looked_up.look_up.chunk);
+        for (outpoint, spend) in looked_up.up_to(tip) {
+            let changes = self.in_ledger(|ledger| ledger.spent(outpoint, spend.to_spend()));
+            if changes.is_empty() {
+                continue;
+            }
+            // What waits may be about the same output, and came before.
+            if let Some(history) = &mut self.history {
+                let waiting = history.release();
+                self.mailbox.put_all(waiting);
+            }
+            changes.into_iter().for_each(|change| self.post((change, None)));
+        }
     }
 
     /// Where its scan continues. `stale`: the last result could not be used.
@@ -269,11 +310,6 @@ impl Watch {
             next,
             until,
             served: 0,
-            unspent: if self.has_skipped {
-                self.ledger.unspent()
-            } else {
-                Vec::new()
-            },
         })
     }
 
@@ -285,9 +321,10 @@ impl Watch {
         self.finish_history(tip);
     }
 
-    /// If all of the history is sent, sends the last progress and the delayed notifications.
+    /// If all of the history is sent, with all spends, sends the last progress and the delayed notifications.
     fn finish_history(&mut self, tip: u32) {
-        if !self.history.as_ref().is_some_and(WatchHistory::is_over) {
+        let is_sent = self.history.as_ref().is_some_and(WatchHistory::is_over);
+        if !is_sent || !self.unchecked.is_over() {
             return;
         }
         let progress = self.last_progress(tip);
@@ -376,9 +413,13 @@ fn historical(
         output,
     } = found;
     let is_final = |height: u32| tip.checked_sub(KEPT_BLOCKS).is_some_and(|last| height <= last);
-    let in_block = newest.as_ref().and_then(|spend| Some((spend, spend.block?)));
-    let spent_by = known.map(|spend| (spend.by.map(|(txid, _)| txid), spend.at.height));
-    let spent_by = spent_by.or(in_block.map(|(spend, (height, _))| (Some(spend.by), height)));
+    // The newest blocks name what the index may not.
+    let spend = match (known.map(ChainSpend::to_spend), newest) {
+        (Some(known), Some(newest)) if newest.block == known.block => Some(newest),
+        (Some(known), _) => Some(known),
+        (None, newest) => newest,
+    };
+    let in_block = spend.as_ref().and_then(|spend| Some((spend.by, spend.block?.0)));
     let coin = payment.to_coin();
     let height = coin.height;
     let change = if is_final(height) {
@@ -391,15 +432,11 @@ fn historical(
         return Vec::new();
     };
     if let Event::PaymentDetected(payment) = &mut change.event {
-        payment.spent_by = spent_by.and_then(|(txid, _)| txid).map(|txid| txid.to_string());
-        payment.spent_height = spent_by.map(|(_, height)| height);
+        payment.spent_by = in_block.and_then(|(txid, _)| txid).map(|txid| txid.to_string());
+        payment.spent_height = in_block.map(|(_, height)| height);
     }
     let mut changes = vec![(change, Some(output))];
-    let spend = match known {
-        Some(spend) => spend.to_spend(),
-        None => newest.clone(),
-    };
-    let is_spent = spent_by.is_some_and(|(txid, height)| is_final(height) || txid.is_none());
+    let is_spent = in_block.is_some_and(|(_, height)| is_final(height));
     if is_final(height) && !is_spent {
         ledger.found(outpoint, coin);
     }

@@ -10,6 +10,7 @@ use sdk_relay_scheduler::{Client, Entry, Owner};
 
 use super::commands::{WatchOrder, WatchRefused};
 use super::ledger::Ledger;
+use super::look_up::Unchecked;
 use super::mailbox::Mailbox;
 use super::watch::Watch;
 use super::watch_history::WatchHistory;
@@ -91,7 +92,7 @@ impl Watches {
             ledger: Ledger::default(),
             confirm_at: confirm_at.into(),
             history,
-            has_skipped: false,
+            unchecked: Unchecked::default(),
         };
         self.all.insert(number, watch);
         self.list_keys(owner);

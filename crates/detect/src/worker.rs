@@ -2,6 +2,7 @@
 
 mod chain_events;
 mod commit;
+mod spends;
 mod watching;
 
 use std::collections::{BTreeMap, HashSet};
@@ -16,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::commands::{Command, Detection};
 use super::ledger::Ledger;
+use super::look_up::Unchecked;
 use super::mempool::{Mempool, Segment};
 use super::own_record::Output;
 use super::parts::{Parts, StartError};
 use super::recent_spends::RecentSpends;
 use super::scan_queue::ScanQueue;
+use super::spend_queue::SpendQueue;
 use super::watches::Watches;
 
 /// Outcomes of scans processed while a chain event waits: about 10 ms, if each has payments for the maximum number of
@@ -39,6 +42,10 @@ pub(super) struct Worker {
     recent_spends: RecentSpends,
     /// Scans for the scanner of histories.
     history: Arc<ScanQueue>,
+    /// Outputs whose spends are to be looked up.
+    spends: Arc<SpendQueue>,
+    /// Blocks whose spends of the relay's own wallets are to be looked up.
+    own_unchecked: Unchecked,
     wallet_scripts: HashSet<ScriptBuf>,
     mempool: Mempool,
     /// The batches of the newest snapshot of the mempool: watches registered while it is current share them.
@@ -65,7 +72,7 @@ impl Worker {
     pub(super) fn new(
         parts: Parts,
         detection: Detection,
-        history: Arc<ScanQueue>,
+        (history, spends): (Arc<ScanQueue>, Arc<SpendQueue>),
         scheduler: Scheduler,
     ) -> Result<Self, StartError> {
         let outputs = parts.store.payments()?.into_iter().filter_map(|(outpoint, bytes)| {
@@ -86,6 +93,8 @@ impl Worker {
             recent: parts.store.recent_blocks()?.into_iter().collect(),
             recent_spends: RecentSpends::default(),
             history,
+            spends,
+            own_unchecked: Unchecked::default(),
             parts,
             detection,
             ledger,
@@ -106,6 +115,7 @@ impl Worker {
         mut outcomes: mpsc::Receiver<Outcome>,
         stop: CancellationToken,
     ) {
+        self.check_own();
         let mut first_scripts = self.parts.wallet_scripts.take();
         let mut outcomes_in_a_row = 0;
         loop {
@@ -152,6 +162,7 @@ impl Worker {
             Command::Unwatch { watch_id, ended } => {
                 self.watches.remove(&watch_id);
                 self.history.remove(&watch_id);
+                self.spends.remove(&watch_id);
                 #[expect(clippy::let_underscore_must_use, reason = "the caller may have stopped waiting")]
                 let _ = ended.send(());
             }
@@ -169,6 +180,14 @@ impl Worker {
                     reason = "without a scanner the relay is shutting down"
                 )]
                 let _ = reply.send(next_scans);
+            }
+            Command::LookedUp(looked_up, applied) => {
+                self.apply_looked_up(*looked_up, stop).await;
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "without a scanner the relay is shutting down"
+                )]
+                let _ = applied.send(());
             }
             Command::Log(event) => {
                 self.log(*event, stop).await;

@@ -246,7 +246,7 @@ impl Session {
                     self.changed.extend(self.outputs.reverted(message.outpoint));
                 }
                 Event::PaymentSpent(spent) => {
-                    let spend = spend(Some(&spent.spent_by), spent.block_height);
+                    let spend = spend(spent.spent_by.as_deref(), spent.block_height);
                     self.changed.extend(self.outputs.spent(message.outpoint, spend));
                 }
                 Event::PaymentSpentReverted(_) => self.changed.extend(self.outputs.unspent(message.outpoint)),

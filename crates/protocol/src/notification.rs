@@ -95,7 +95,7 @@ pub struct Payment {
     #[schema(required)]
     pub fee_sats: Option<u64>,
     /// If `historical`: the transaction in the chain that spends the output. `null` if none does, or if only
-    /// `spent_height` is known, because the node has pruned the block. Otherwise `null`: `payment_spent` reports it.
+    /// `spent_height` is known, because the node does not have the block. Otherwise `null`: `payment_spent` reports it.
     #[serde(default)]
     #[schema(pattern = "^[0-9a-f]{64}$", required)]
     pub spent_by: Option<String>,
@@ -130,11 +130,11 @@ pub struct PaymentSpent {
     /// Label that was paid; 0 is the change of the wallet. `null` without a label.
     #[schema(required)]
     pub label: Option<u32>,
-    /// The transaction that spends the output.
-    #[schema(pattern = "^[0-9a-f]{64}$")]
-    pub spent_by: String,
-    /// Index of its input. `null` if the spend was reported with a payment of a history, and the node no longer had its
+    /// The transaction that spends the output; `null` if only its block is known, because the node does not have the
     /// block.
+    #[schema(pattern = "^[0-9a-f]{64}$", required)]
+    pub spent_by: Option<String>,
+    /// Index of its input; `null` if the relay found the spend in its index.
     #[schema(required)]
     pub vin: Option<u32>,
     /// Height of the block of the spending transaction; `null` in the mempool.

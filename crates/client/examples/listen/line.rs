@@ -91,18 +91,14 @@ fn notified(event: &Event) -> String {
                 Some(height) => format!("in block {height}"),
                 None => "in the mempool".to_owned(),
             };
-            format!("payment {} spent by {} {state}", output(spent), id(&spent.spent_by))
+            format!("payment {} spent by {} {state}", output(spent), spender(spent))
         }
         Event::PaymentSpentReverted(spent) => {
             let why = match &spent.replaced_by {
                 Some(txid) => format!("replaced by {}", id(txid)),
                 None => "no longer in the chain or the mempool".to_owned(),
             };
-            format!(
-                "payment {} no longer spent by {}: {why}",
-                output(spent),
-                id(&spent.spent_by)
-            )
+            format!("payment {} no longer spent by {}: {why}", output(spent), spender(spent))
         }
         Event::BlockMined(block) => format!(
             "block {} {} with {} transactions",
@@ -140,6 +136,14 @@ fn output(spent: &PaymentSpent) -> String {
         (&spent.amount, spent.amount_sats, spent.label),
         (&spent.txid, spent.vout),
     )
+}
+
+/// The transaction that spends an output.
+fn spender(spent: &PaymentSpent) -> String {
+    spent
+        .spent_by
+        .as_deref()
+        .map_or_else(|| "an unknown transaction".to_owned(), id)
 }
 
 fn amount_and_output((btc, sats, label): (&str, u64, Option<u32>), (txid, vout): (&str, u32)) -> String {

@@ -28,13 +28,17 @@ fn scans(address: u8, keys: &[Arc<Prepared>]) -> Vec<Scan> {
         next: 0,
         until: 100,
         served: 0,
-        unspent: Vec::new(),
     };
     keys.iter().map(scan).collect()
 }
 
 fn owner(scans: &[Scan]) -> Owner {
     scans[0].mailbox.owner()
+}
+
+/// The connection that is charged for a scan.
+fn client(scan: &Scan) -> (Owner, IpAddr) {
+    (scan.mailbox.owner(), scan.mailbox.address())
 }
 
 #[test]
@@ -86,10 +90,10 @@ fn addresses_take_turns_by_cost() {
     let mut all = scans(1, &keys[..1]);
     let honest = owner(&all);
     all.extend((2..12).flat_map(|n| scans(9, &keys[n..=n])));
-    let mut turns = Turns::default();
+    let mut turns = Turns::new(QUANTUM);
     let (mut of_honest, mut of_others) = (0, 0);
     for _ in 0..400 {
-        let owner = turns.next(all.iter()).expect("all owners are ready");
+        let owner = turns.next(all.iter().map(client)).expect("all owners are ready");
         turns.charge(owner, TURN / 2);
         if owner == honest {
             of_honest += 1;
@@ -103,7 +107,7 @@ fn addresses_take_turns_by_cost() {
     );
     // An owner with few keys does not wait for a whole round of one with many.
     let greedy = turns
-        .next(all.iter().filter(|s| s.mailbox.owner() != honest))
+        .next(all.iter().filter(|s| s.mailbox.owner() != honest).map(client))
         .expect("they are ready");
     turns.charge(greedy, TURN);
     for _ in 0..4 {
@@ -111,11 +115,11 @@ fn addresses_take_turns_by_cost() {
             .iter()
             .filter(|s| [honest, greedy].contains(&s.mailbox.owner()))
             .collect();
-        assert_eq!(turns.next(pair.into_iter()), Some(honest));
+        assert_eq!(turns.next(pair.into_iter().map(client)), Some(honest));
         turns.charge(honest, QUANTUM);
     }
     let rest: Vec<_> = all.drain(1..).collect();
-    let next = turns.next(rest.iter()).expect("they are ready");
+    let next = turns.next(rest.iter().map(client)).expect("they are ready");
     assert_ne!(next, honest, "an owner without scans has no turn");
 }
 
@@ -129,10 +133,10 @@ fn an_owner_deep_in_debt_shares_no_turn_of_others() {
         .flat_map(|(key, n)| scans(n, std::slice::from_ref(key)))
         .collect();
     let [honest, greedy, other] = [0, 1, 2].map(|n: usize| all[n].mailbox.owner());
-    let mut turns = Turns::default();
-    turns.next(all.iter()).expect("all owners are ready");
+    let mut turns = Turns::new(QUANTUM);
+    turns.next(all.iter().map(client)).expect("all owners are ready");
     turns.charge(greedy, TURN);
-    assert_ne!(turns.next(all.iter()), Some(greedy));
+    assert_ne!(turns.next(all.iter().map(client)), Some(greedy));
     let co_scheduled = turns.co_scheduled();
     assert!([honest, other].iter().all(|owner| co_scheduled.contains(owner)));
     assert!(!co_scheduled.contains(&greedy), "{co_scheduled:?}");
@@ -184,11 +188,7 @@ fn the_scans_of_a_connection_add_no_more_than_its_mailbox_takes_but_one_block() 
     let scans = scans(1, &[receiver(1)]);
     let through = |outputs, payments, is_untouched| {
         let (blocks, scanned) = paid(outputs);
-        let left = Left {
-            is_current: true,
-            payments,
-            is_untouched,
-        };
+        let left = Left { payments, is_untouched };
         scans[0]
             .scanned(&blocks, scanned, &left)
             .map(|range| range.through.height)

@@ -37,7 +37,7 @@ fn payment(block: Option<(u32, BlockHash)>) -> KnownPayment {
 /// A spend by transaction `n`.
 fn spend(n: u8, block: Option<(u32, BlockHash)>) -> Spend {
     Spend {
-        by: txid(n),
+        by: Some(txid(n)),
         vin: Some(0),
         block,
         timestamp: 1,
@@ -73,6 +73,77 @@ fn seen_confirmed_and_again() {
         ledger.left(txid(1), None).is_empty(),
         "a confirmed one does not leave the mempool"
     );
+}
+
+#[test]
+fn the_outputs_to_look_up_are_named_in_chain_order_and_each_once() {
+    let mut ledger = Ledger::default();
+    for n in 1..=9 {
+        // The later the payment, the lower its block.
+        ledger.seen(outpoint(n), payment(Some((100 - u32::from(n), block(n)))));
+    }
+    ledger.seen(outpoint(10), payment(None));
+    // One is spent in a block; one in the mempool, which a block may have without having been seen.
+    ledger.spent(outpoint(9), spend(20, Some((95, block(b'c')))));
+    ledger.spent(outpoint(8), spend(21, None));
+    ledger.finalize(93);
+    let (mut after, mut named) = (None, Vec::new());
+    loop {
+        let next = ledger.unspent_after(after, 3);
+        assert!(next.len() <= 3);
+        let Some(last) = next.last() else { break };
+        after = Some(*last);
+        named.extend(next);
+    }
+    let expected: Vec<_> = (1..=8).rev().map(|n| (100 - u32::from(n), outpoint(n))).collect();
+    assert_eq!(named, expected);
+}
+
+/// The node no longer has the block, so that only the index knows that the output is spent.
+#[test]
+fn a_spend_by_an_unknown_transaction_is_reported_and_reverted_with_its_block() {
+    let mut ledger = Ledger::default();
+    ledger.seen(outpoint(1), payment(Some((5, block(b'b')))));
+    ledger.spent(outpoint(1), spend(7, None));
+    let unknown = Spend {
+        by: None,
+        ..spend(0, Some((6, block(b'c'))))
+    };
+    let changes = ledger.spent(outpoint(1), unknown);
+    assert_eq!(
+        changes.iter().map(word).collect::<Vec<_>>(),
+        [("unspent", 0), ("spent", 1)]
+    );
+    let Event::PaymentSpent(spent) = &changes[1].event else {
+        panic!("a spend")
+    };
+    assert_eq!((&spent.spent_by, spent.block_height), (&None, Some(6)));
+    assert!(ledger.left(txid(7), None).is_empty() && ledger.mempool_is(|_| false).is_empty());
+    let changes = ledger.disconnected(block(b'c'), |_| false);
+    assert_eq!(changes.iter().map(word).collect::<Vec<_>>(), [("unspent", 1)]);
+}
+
+/// Thousands of payments of a few satoshis must not push out the others.
+#[test]
+fn above_the_bound_the_smallest_final_outputs_are_forgotten() {
+    let coin = |amount_sats, n: u8| Coin {
+        amount_sats,
+        height: u32::from(n),
+        ..payment(None).to_coin()
+    };
+    let mut ledger = Ledger::default();
+    for n in 0..101 {
+        ledger.found(outpoint(n), coin(if n % 2 == 0 { 330 } else { 10_000 }, n));
+    }
+    // A spend that can be reverted, and a payment that is not final.
+    ledger.found_spent(outpoint(0), spend(200, Some((7, block(b'c')))));
+    ledger.seen(outpoint(150), payment(Some((5, block(b'b')))));
+    assert!(ledger.bound(101).is_empty());
+    let forgotten = ledger.bound(100);
+    assert_eq!(forgotten, [2, 4, 6, 8, 10, 12].map(outpoint).into());
+    assert!(forgotten.iter().all(|outpoint| !ledger.contains(outpoint)));
+    assert!([0, 1, 14, 150].iter().all(|n| ledger.contains(&outpoint(*n))));
+    assert!(ledger.bound(100).is_empty());
 }
 
 #[test]
@@ -174,8 +245,8 @@ fn a_spend_is_replaced_by_the_transaction_that_confirms() {
         panic!("not reverted")
     };
     assert_eq!(
-        (&*reverted.spent_by, reverted.replaced_by.as_deref()),
-        (&*txid(8).to_string(), Some(&*txid(9).to_string()))
+        (reverted.spent_by.as_deref(), reverted.replaced_by.as_deref()),
+        (Some(&*txid(8).to_string()), Some(&*txid(9).to_string()))
     );
     // The signal of the conflict comes later.
     assert!(ledger.left(txid(8), Some(txid(9))).is_empty());

@@ -102,7 +102,6 @@ fn scanned(watch: &Watch, from: u32, height: u32, outputs: u32) -> ScannedRange 
         from,
         through: at(height),
         found: vec![found],
-        later: Vec::new(),
         index_tip: Some(at(TIP)),
         missing: None,
     }
@@ -152,8 +151,8 @@ fn of_buried_payments_the_outputs_that_are_not_finally_spent_are_kept() {
         (10, spent_at(FINAL, true), Some(FINAL), false),
         (11, spent_at(12, false), Some(12), false),
         (12, spent_at(FINAL + 1, true), Some(FINAL + 1), true),
-        // What spends it is not known, and its block is not final: nothing could be reverted.
-        (13, spent_at(FINAL + 1, false), Some(FINAL + 1), false),
+        // What spends it is not known, but it can be reverted.
+        (13, spent_at(FINAL + 1, false), Some(FINAL + 1), true),
         (FINAL, Vec::new(), None, true),
         (FINAL + 1, Vec::new(), None, true),
         // Above the tip of detection, which will report it.
@@ -161,7 +160,7 @@ fn of_buried_payments_the_outputs_that_are_not_finally_spent_are_kept() {
     ] {
         let mut range = scanned(watch, from, height, 1);
         range.found[0].spends = spends;
-        let (_, news) = watch.scanned(&range, TIP, |_| None);
+        let (_, news) = watch.scanned(&range, TIP, None, |_| None);
         let now = watch.ledger.bytes();
         assert_eq!((news, now > bytes), (1, is_kept), "height {height}");
         assert_eq!(sent(&mut frames), [("detected", TIP - height + 1, expected)]);
@@ -172,7 +171,11 @@ fn of_buried_payments_the_outputs_that_are_not_finally_spent_are_kept() {
     let reverted = sent(&mut frames);
     assert_eq!(
         reverted,
-        [("unspent", 1, Some(FINAL + 1)), ("reverted", KEPT_BLOCKS, None)]
+        [
+            ("unspent", 1, Some(FINAL + 1)),
+            ("unspent", 1, Some(FINAL + 1)),
+            ("reverted", KEPT_BLOCKS, None)
+        ]
     );
 }
 
@@ -181,15 +184,15 @@ fn the_newest_blocks_and_the_mempool_spend_what_a_history_finds() {
     let (mut watches, all) = (Watches::default(), Arc::default());
     let (watch, mut frames) = watch(&mut watches, &all);
     let spend = |block| Spend {
-        by: Txid::from_byte_array([8; 32]),
+        by: Some(Txid::from_byte_array([8; 32])),
         vin: Some(3),
         block,
         timestamp: 1,
     };
     let in_block = spend(Some((TIP, at(TIP).hash)));
-    watch.scanned(&scanned(watch, 0, 10, 1), TIP, |_| Some(in_block.clone()));
+    watch.scanned(&scanned(watch, 0, 10, 1), TIP, None, |_| Some(in_block.clone()));
     assert_eq!(sent(&mut frames), [("detected", TIP - 9, Some(TIP))]);
-    watch.scanned(&scanned(watch, 11, TIP, 1), TIP, |_| Some(spend(None)));
+    watch.scanned(&scanned(watch, 11, TIP, 1), TIP, None, |_| Some(spend(None)));
     assert_eq!(sent(&mut frames), [("detected", 1, None), ("spent", 0, None)]);
     // Both are spent by the same transaction here, which is mined again.
     watch.disconnected(at(TIP), TIP - 1, |_| false);
@@ -200,27 +203,157 @@ fn the_newest_blocks_and_the_mempool_spend_what_a_history_finds() {
     );
 }
 
-/// The index was incomplete when the payment was found.
+/// An answer to this look-up, by an index that has all blocks up to the tip: of its first output, if it is spent.
+fn answered(look_up: LookUp, spent_at: Option<(u32, bool)>) -> LookedUp {
+    let first = look_up.chunk.outputs[0].1;
+    let spend = |(height, is_named): (u32, bool)| {
+        let by = is_named.then(|| (Txid::from_byte_array([9; 32]), Some(2)));
+        ChainSpend {
+            at: at(height),
+            time: 1,
+            by,
+        }
+    };
+    LookedUp {
+        look_up,
+        tip: at(TIP),
+        spends: spent_at.map(|spent| (first, spend(spent))).into_iter().collect(),
+    }
+}
+
+fn progress_is_over(watch: &Watch) -> bool {
+    watch.history.is_none()
+}
+
+/// The index was behind when the payment was found: blocks between its tip and those that detection keeps may have the
+/// spend.
 #[test]
-fn a_history_reports_later_what_spends_its_payments() {
+fn a_history_ends_when_what_spends_its_payments_is_known() {
+    for is_named in [true, false] {
+        let (mut watches, all) = (Watches::default(), Arc::default());
+        let (watch, mut frames) = watch(&mut watches, &all);
+        watch.scanned(&scanned(watch, 0, 10, 1), TIP, Some(TIP - 16), |_| None);
+        assert_eq!(watch.look_up(TIP).map(|l| l.chunk), None, "the history is not scanned");
+        let mut range = scanned(watch, 11, TIP, 0);
+        range.found.clear();
+        watch.scanned(&range, TIP, None, |_| None);
+        assert!(!progress_is_over(watch));
+        let look_up = watch.look_up(TIP).expect("an output");
+        assert_eq!(look_up.chunk.through(), TIP - 16);
+        watch.looked_up(&answered(look_up, Some((2_000, is_named))), TIP);
+        assert!(watch.look_up(TIP).is_none() && progress_is_over(watch));
+        assert_eq!(
+            sent(&mut frames),
+            [("detected", TIP - 9, None), ("spent", 1, Some(2_000))],
+            "also if what spends it is not known"
+        );
+        // The spend is final with the next block.
+        watch.finalize(TIP - KEPT_BLOCKS);
+        assert_eq!(watch.ledger.bytes(), 0);
+    }
+}
+
+/// Whichever way a history ends: its last blocks are missing, or disconnected.
+#[test]
+fn no_end_of_a_history_leaves_out_the_look_up() {
+    for is_missing in [true, false] {
+        let (mut watches, all) = (Watches::default(), Arc::default());
+        let (watch, mut frames) = watch(&mut watches, &all);
+        watch.scanned(&scanned(watch, 0, TIP - 1, 1), TIP, Some(TIP), |_| None);
+        if is_missing {
+            let mut range = scanned(watch, TIP, TIP, 0);
+            range.found.clear();
+            range.missing = Some(sdk_relay_protocol::MissingReason::Pruned);
+            watch.scanned(&range, TIP, None, |_| None);
+        } else {
+            watch.disconnected(at(TIP), TIP - 1, |_| false);
+        }
+        assert!(!progress_is_over(watch));
+        let look_up = watch.look_up(TIP).expect("an output");
+        assert_eq!(look_up.chunk.through(), if is_missing { TIP } else { TIP - 1 });
+        watch.looked_up(&answered(look_up, None), TIP);
+        assert!(watch.look_up(TIP).is_none() && progress_is_over(watch));
+        assert_eq!(sent(&mut frames), [("detected", 2, None)]);
+    }
+}
+
+/// The relay has not seen the blocks up to the new tip. Of a history that is being scanned, or of none.
+#[test]
+fn after_a_jump_all_outputs_are_looked_up() {
+    for is_scanning in [true, false] {
+        let (mut watches, all) = (Watches::default(), Arc::default());
+        let (watch, mut frames) = watch(&mut watches, &all);
+        watch.scanned(&scanned(watch, 0, 10, 2), TIP, None, |_| None);
+        let mut next = 11;
+        if !is_scanning {
+            let mut range = scanned(watch, 11, TIP, 0);
+            range.found.clear();
+            watch.scanned(&range, TIP, None, |_| None);
+            assert!(progress_is_over(watch));
+            next = TIP + 1;
+        }
+        // In the mempool before the jump, and mined since.
+        let outpoint = OutPoint::new(paid(10, 1).0.facts.txid, 0);
+        let mut spends = Spends::of_mempool(1);
+        spends.add(Txid::from_byte_array([9; 32]), &[(outpoint, 2)]);
+        watch.spent_in(&spends);
+        assert_eq!(watch.jumped(Some(TIP), TIP + 500, Some(&index())), !is_scanning);
+        assert!(watch.look_up(TIP + 500).is_none());
+        let mut range = scanned(watch, next, TIP + 500, 0);
+        range.found.clear();
+        watch.scanned(&range, TIP + 500, None, |_| None);
+        let look_up = watch.look_up(TIP + 500).expect("the outputs");
+        assert_eq!((look_up.chunk.through(), look_up.chunk.outputs.len()), (TIP + 500, 2));
+        watch.looked_up(&answered(look_up, Some((TIP + 3, true))), TIP + 500);
+        assert!(watch.look_up(TIP + 500).is_none() && progress_is_over(watch));
+        let detected = ("detected", TIP - 9, None);
+        assert_eq!(
+            sent(&mut frames),
+            [detected, detected, ("spent", 0, None), ("spent", 1, Some(TIP + 3))]
+        );
+    }
+}
+
+/// A jump ends before a look-up has its answer: the answer is of another chain, and must not end the next one.
+#[test]
+fn an_answer_to_an_earlier_look_up_does_not_count() {
     let (mut watches, all) = (Watches::default(), Arc::default());
-    let (watch, mut frames) = watch(&mut watches, &all);
-    watch.scanned(&scanned(watch, 0, 10, 1), TIP, |_| None);
-    let outpoint = OutPoint::new(paid(10, 1).0.facts.txid, 0);
-    let mut range = scanned(watch, 11, TIP, 0);
-    range.found.clear();
-    range.later = spent_at(2_000, true)
-        .into_iter()
-        .map(|(_, spend)| (outpoint, spend))
-        .collect();
-    watch.scanned(&range, TIP, |_| None);
-    assert_eq!(
-        sent(&mut frames),
-        [("detected", TIP - 9, None), ("spent", 1, Some(2_000))]
-    );
-    // The spend is final with the next block.
-    watch.finalize(TIP - KEPT_BLOCKS);
-    assert_eq!(watch.ledger.bytes(), 0);
+    let (watch, _frames) = watch(&mut watches, &all);
+    watch.history = None;
+    let (row, matches) = paid(1, 1);
+    let payments = watch.payments(&row, &matches, Place::Block(at(5), 1));
+    watch.found(&payments, &Vec::new(), TIP);
+    watch.unchecked.extend(TIP);
+    let first = watch.look_up(TIP).expect("an output");
+    watch.unchecked.restart(TIP + 9);
+    assert!(!watch.unchecked.is_next(&first.chunk));
+    watch.unchecked.advance(&first.chunk);
+    let second = watch.look_up(TIP + 9).expect("the output again");
+    assert_eq!(second.chunk.through(), TIP + 9);
+    watch.looked_up(&answered(second, None), TIP + 9);
+    assert!(watch.look_up(TIP + 9).is_none());
+}
+
+/// A wallet with tens of thousands of outputs: detection keeps no list of those to look up, and a look-up is bounded.
+#[test]
+fn a_look_up_is_bounded_and_each_output_is_looked_up_once() {
+    let (mut watches, all) = (Watches::default(), Arc::default());
+    let (watch, _frames) = watch(&mut watches, &all);
+    watch.history = None;
+    for n in 0..10 {
+        let (row, matches) = paid(n, 20);
+        let payments = watch.payments(&row, &matches, Place::Block(at(5 + n), 1));
+        watch.found(&payments, &Vec::new(), TIP);
+    }
+    watch.unchecked.extend(TIP);
+    let mut looked_up = Vec::new();
+    while let Some(look_up) = watch.look_up(TIP) {
+        assert!(look_up.chunk.outputs.len() <= crate::look_up::LOOKED_UP);
+        looked_up.extend(look_up.chunk.outputs.clone());
+        watch.looked_up(&answered(look_up, None), TIP);
+    }
+    assert_eq!(looked_up.len(), 200);
+    assert!(looked_up.is_sorted_by(|a, b| a < b));
 }
 
 #[test]
@@ -228,14 +361,14 @@ fn depths_that_a_payment_of_a_history_has_reached_are_not_reported() {
     let (mut watches, all) = (Watches::default(), Arc::default());
     let (watch, mut frames) = watch(&mut watches, &all);
     watch.confirm_at = [2, 3, 5].into();
-    watch.scanned(&scanned(watch, 0, TIP - 2, 1), TIP, |_| None);
+    watch.scanned(&scanned(watch, 0, TIP - 2, 1), TIP, None, |_| None);
     watch.deepened(TIP);
     assert_eq!(sent(&mut frames), [("detected", 3, None)]);
     watch.deepened(TIP + 1);
     watch.deepened(TIP + 2);
     // The history is not complete: live notifications wait for it.
     assert_eq!(sent(&mut frames), []);
-    watch.scanned(&scanned(watch, TIP - 1, TIP, 1), TIP + 2, |_| None);
+    watch.scanned(&scanned(watch, TIP - 1, TIP, 1), TIP + 2, None, |_| None);
     assert_eq!(sent(&mut frames), [("detected", 3, None), ("confirmed", 5, None)]);
 }
 
@@ -288,7 +421,7 @@ fn a_connection_with_too_many_payments_is_given_up_with_the_reason() {
     // No state is kept for it, and its history stops.
     let bytes = watch.ledger.bytes();
     assert_eq!(
-        watch.scanned(&scanned(watch, 0, TIP, 1), TIP, |_| None),
+        watch.scanned(&scanned(watch, 0, TIP, 1), TIP, None, |_| None),
         (NextScan::Done, 0)
     );
     assert_eq!(watch.ledger.bytes(), bytes);

@@ -20,6 +20,10 @@ use crate::rows::{Place, facts_of, payment_of, rows_of, to_scripts, tweak_tx};
 use crate::scan::scan;
 use crate::spend::{Spends, inputs_of};
 
+/// Largest number of outputs of final payments of the relay's own wallets that are kept until they are spent: 15 MB of
+/// memory, 30 MB of the store. To fill it costs the fees of as many outputs.
+const OWN_OUTPUTS: usize = 100_000;
+
 /// Span of log lines while detection handles this event. Payments have no span, so that the log does not reveal their
 /// owner.
 fn span_of(event: &ChainEvent) -> Span {
@@ -144,6 +148,14 @@ impl Worker {
         // Before the depths: payments of a log that was migrated are final, and their depths are no news.
         if let Some(deep) = deep {
             pending.changed.extend(self.ledger.finalize(deep));
+            let forgotten = self.ledger.bound(OWN_OUTPUTS);
+            if !forgotten.is_empty() {
+                tracing::warn!(
+                    forgotten = forgotten.len(),
+                    "the wallets of the relay have too many unspent outputs: spends of the smallest are not reported any more"
+                );
+                pending.changed.extend(forgotten);
+            }
         }
         pending.outputs(self.ledger.deepened(at.height, &self.parts.confirm_at));
         let tweaks = Tweaks {
@@ -197,6 +209,9 @@ impl Worker {
             let watches = self.watches.iter_mut();
             watches.for_each(|w| w.left_with_block(|txid| block.txids.contains(txid)));
         }
+        self.own_unchecked.end_below(at.height);
+        self.look_up_own();
+        self.look_up_for_watches();
         pending.events.push(Event::BlockDisconnected(BlockDisconnected {
             block_height: at.height,
             block_hash: hash,

@@ -36,6 +36,7 @@ use crate::spend::Coin;
 use crate::start;
 
 mod simulated;
+mod unseen;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Watches and transactions of the block.

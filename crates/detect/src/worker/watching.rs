@@ -84,6 +84,8 @@ impl Worker {
                 watch.scan().into_iter().for_each(|scan| self.history.add(scan));
             }
         }
+        self.look_up_for_watches();
+        self.check_own();
     }
 
     /// Sends the results of a scan of the history to its watch, if the range is in the chain as of the last commit.
@@ -100,7 +102,16 @@ impl Worker {
             return watch.next_scan(true);
         }
         let newest = |outpoint: &OutPoint| spend_of(outpoint, recent, mempool);
-        let (next_scan, payments) = watch.scanned(scanned, tip, newest);
+        let unknown = match scanned.index_tip {
+            Some(index) => recent.unknown_above(index.height, tip),
+            // Nothing was looked up.
+            None => Some(tip),
+        };
+        let (next_scan, payments) = watch.scanned(scanned, tip, unknown, newest);
+        watch
+            .look_up(tip)
+            .into_iter()
+            .for_each(|look_up| self.spends.add(look_up));
         self.parts.metrics.watch_payments_detected.inc_by(payments as u64);
         next_scan
     }
@@ -120,7 +131,7 @@ impl Worker {
     }
 
     /// Whether the index with this tip, and the chain as of the last commit, are of one chain.
-    fn is_of_chain(&self, index_tip: BlockRef) -> bool {
+    pub(super) fn is_of_chain(&self, index_tip: BlockRef) -> bool {
         match (self.recent.last_key_value(), &self.parts.index) {
             (Some((height, hash)), Some(index)) if *height < index_tip.height => {
                 index.store.hash_at(*height).ok().flatten() == Some(*hash)
@@ -177,6 +188,12 @@ impl Worker {
                     return;
                 };
                 let tip = self.tip().unwrap_or_default();
+                // Blocks from that of the payment on are kept until it is scanned, except after a jump.
+                let unknown = match place {
+                    Place::Block(at, _) => self.recent_spends.unknown_above(at.height.saturating_sub(1), tip),
+                    Place::Mempool(_) | Place::History(..) => None,
+                };
+                let unknown = unknown.filter(|_| self.parts.index.is_some());
                 let mut found = None;
                 for number in watches {
                     // The watch may have ended during the scan.
@@ -190,6 +207,13 @@ impl Worker {
                         (payments, spends)
                     });
                     let count = watch.found(payments, spends, tip);
+                    if let Some(unknown) = unknown {
+                        watch.unchecked.extend(unknown);
+                        watch
+                            .look_up(tip)
+                            .into_iter()
+                            .for_each(|look_up| self.spends.add(look_up));
+                    }
                     self.parts.metrics.watch_payments_detected.inc_by(count as u64);
                 }
             }

@@ -547,7 +547,7 @@ fn spent_by(n: u8, by: u8, height: Option<u32>) -> Box<PaymentSpent> {
         amount_sats: 1_000,
         address: String::new(),
         label: None,
-        spent_by: outpoint(by).txid.to_string(),
+        spent_by: Some(outpoint(by).txid.to_string()),
         vin: Some(0),
         block_height: height,
         block_hash: None,

@@ -71,7 +71,7 @@ impl Fixture {
         });
         let scanner = Scanner::new(Arc::new(Fast::new()), |_, error| assert_eq!(error, None));
         let (detection, commands) = Detection::channel(scanner.clone());
-        let orders = Arc::new(ScanQueue::default());
+        let (orders, spends) = (Arc::new(ScanQueue::default()), Arc::new(SpendQueue::default()));
         let task = HistoryScanner {
             index: Index {
                 store: Arc::clone(&store),
@@ -81,6 +81,7 @@ impl Fixture {
             },
             scanner,
             orders: Arc::clone(&orders),
+            spends: Arc::clone(&spends),
             detection: detection.clone(),
             chain: None,
             reading_fails: false,
@@ -141,7 +142,6 @@ fn scan(watch_id: &str, mailbox: &Mailbox, next: u32, until: u32) -> Scan {
         next,
         until,
         served: 0,
-        unspent: Vec::new(),
     }
 }
 
@@ -202,7 +202,6 @@ async fn it_ends_while_detection_answers_no_more() {
         next: 0,
         until: TIP,
         served: 0,
-        unspent: Vec::new(),
     });
     let command = timeout(DEADLINE, commands.recv()).await.expect("results in time");
     // Detection ends between the results and its answer.
@@ -227,24 +226,6 @@ async fn a_block_above_the_index_is_waited_for_and_delays_no_other_scan() {
     fixture.assert_waits().await;
     fixture.status.send_modify(|status| status.tip = tip(TIP + 2));
     assert_eq!(fixture.scanned(done).await, one("ahead", TIP + 1, TIP + 2));
-}
-
-#[tokio::test(start_paused = true)]
-async fn outputs_to_look_up_again_wait_with_the_last_block_for_a_complete_index() {
-    let mut fixture = Fixture::start();
-    let (mailbox, _kept) = fixture.client(1);
-    fixture
-        .status
-        .send_modify(|status| status.target = Some(TIP + NEARLY + 1));
-    fixture.orders.add(Scan {
-        unspent: vec![(1, OutPoint::null())],
-        ..scan("a", &mailbox, 0, TIP)
-    });
-    let go = |_: &ScannedRange| NextScan::Go { next: TIP, until: TIP };
-    assert_eq!(fixture.scanned(go).await, one("a", 0, TIP - 1));
-    fixture.assert_waits().await;
-    fixture.status.send_modify(|status| status.target = Some(TIP + NEARLY));
-    assert_eq!(fixture.scanned(done).await, one("a", TIP, TIP));
 }
 
 #[tokio::test(start_paused = true)]

@@ -225,7 +225,7 @@ impl World {
                 }
                 Event::PaymentSpent(s) => {
                     let (by, place) = (
-                        s.spent_by.parse().unwrap(),
+                        s.spent_by.as_ref().unwrap().parse().unwrap(),
                         place_of(s.block_height, s.block_hash.as_ref()),
                     );
                     let is_new = known.spent.is_none() || (known.spent == Some((by, None)) && place.is_some());
@@ -234,7 +234,7 @@ impl World {
                 }
                 Event::PaymentSpentReverted(s) => {
                     let (by, place) = (
-                        s.spent_by.parse().unwrap(),
+                        s.spent_by.as_ref().unwrap().parse().unwrap(),
                         place_of(s.block_height, s.block_hash.as_ref()),
                     );
                     assert_eq!(known.spent, Some((by, place)));

@@ -7,7 +7,7 @@ use super::*;
 const START: u64 = 1_700_000_000;
 
 /// What would be threads are tasks.
-struct Tasks;
+pub(super) struct Tasks;
 
 impl SpawnThread for Tasks {
     fn spawn_thread(&self, _: &'static str, work: ThreadWork) -> std::io::Result<()> {

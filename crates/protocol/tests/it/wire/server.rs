@@ -55,7 +55,7 @@ fn spent() -> PaymentSpent {
         amount_sats: 100_000,
         address: "sp1q".into(),
         label: None,
-        spent_by: "dd".into(),
+        spent_by: Some("dd".into()),
         vin: Some(0),
         block_height: None,
         block_hash: None,

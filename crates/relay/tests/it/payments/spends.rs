@@ -133,7 +133,7 @@ async fn spends_are_reported_to_a_watch_from_the_mempool_and_blocks_and_taken_ba
         amount_sats: SATS,
         address: payee.labelled_address(LABEL).to_string(),
         label: Some(LABEL),
-        spent_by: id(&first),
+        spent_by: Some(id(&first)),
         vin: Some(0),
         block_height: None,
         block_hash: None,
@@ -159,7 +159,7 @@ async fn spends_are_reported_to_a_watch_from_the_mempool_and_blocks_and_taken_ba
     let height = stage.node.height().await;
     let header = stage.node.block(second_block).await.header;
     let expected = PaymentSpent {
-        spent_by: id(&second),
+        spent_by: Some(id(&second)),
         block_height: Some(height),
         block_hash: Some(second_block.to_string()),
         confirmations: 1,
@@ -348,7 +348,7 @@ async fn the_history_of_a_watch_says_what_spends_its_payments() {
     expected.sort();
     found.sort();
     assert_eq!(found, expected);
-    assert_eq!(also, [(id(&payments[2].0), id(&waiting), 0)]);
+    assert_eq!(also, [(id(&payments[2].0), Some(id(&waiting)), 0)]);
 
     // A reorganisation of the last spend takes it back; and what spends the last payment is reported live.
     stage.node.invalidate(last_block).await;

@@ -151,7 +151,7 @@ async fn a_new_watch_is_scanned_against_the_current_mempool() {
     let Event::PaymentSpent(spent) = next_event_of_watch(&mut events).await else {
         panic!("a spend")
     };
-    assert_eq!(spent.spent_by, spending.compute_txid().to_string());
+    assert_eq!(spent.spent_by, Some(spending.compute_txid().to_string()));
     // The next message is the next payment, and none in earlier blocks.
     let next = stage.payer.pay(&[InputKind::P2pkh], &[silent(payee.address(), 40_000)]);
     stage.node.send_raw(&next).await;

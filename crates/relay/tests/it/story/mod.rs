@@ -6,7 +6,7 @@ pub(crate) mod scene;
 use std::collections::{BTreeMap, HashMap};
 
 use bitcoin::{Transaction, Txid};
-use sdk_relay_client::{Event, Notification, Payment};
+use sdk_relay_client::{Event, Notification, Payment, PaymentSpent};
 use testkit::Bitcoind;
 
 /// Blocks below the first tip that a test may reorganise.
@@ -201,7 +201,7 @@ pub(crate) fn fold(start: &World, received: &[Notification]) -> World {
             }
             Event::PaymentSpent(spent) => {
                 let place = spent.block_hash.clone();
-                let (output, by) = ((spent.txid.clone(), spent.vout), spent.spent_by.clone());
+                let (output, by) = ((spent.txid.clone(), spent.vout), spender(spent));
                 let paid = world.payments.get(&output);
                 assert!(
                     paid.is_some_and(|(paid, sats)| *sats == spent.amount_sats && (paid.is_some() || place.is_none())),
@@ -230,13 +230,18 @@ pub(crate) fn fold(start: &World, received: &[Notification]) -> World {
             }
             Event::PaymentSpentReverted(spent) => {
                 let before = world.spends.remove(&(spent.txid.clone(), spent.vout));
-                let was = Some((spent.spent_by.clone(), spent.block_hash.clone()));
+                let was = Some((spender(spent), spent.block_hash.clone()));
                 assert_eq!(before, was, "{id}: the last reported state is reverted: {spent:?}");
             }
             other => panic!("{id}: unexpected event: {other:?}"),
         }
     }
     world
+}
+
+/// The transaction that spends an output, which the relay has seen.
+fn spender(spent: &PaymentSpent) -> String {
+    spent.spent_by.clone().expect("a transaction")
 }
 
 fn key(payment: &Payment) -> (String, u32) {

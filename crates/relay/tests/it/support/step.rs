@@ -1,6 +1,6 @@
 //! A short form of notifications, to compare their order.
 
-use sdk_relay_client::{Event, Notification, Payment};
+use sdk_relay_client::{Event, Notification, Payment, PaymentSpent};
 
 /// A notification: blocks by hash, outputs by transaction and index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,11 +32,11 @@ pub(crate) fn steps(received: &[Notification]) -> Vec<Step> {
         }
         Event::PaymentSpent(spent) => {
             let output = (spent.txid.clone(), spent.vout);
-            Step::Spent(output, spent.spent_by.clone(), spent.block_hash.clone())
+            Step::Spent(output, spender(spent), spent.block_hash.clone())
         }
         Event::PaymentSpentReverted(spent) => Step::Unspent(
             (spent.txid.clone(), spent.vout),
-            spent.spent_by.clone(),
+            spender(spent),
             spent.block_hash.clone(),
             spent.replaced_by.clone(),
         ),
@@ -44,6 +44,11 @@ pub(crate) fn steps(received: &[Notification]) -> Vec<Step> {
         other => panic!("unexpected notification: {other:?}"),
     };
     received.iter().map(step).collect()
+}
+
+/// The transaction that spends an output, which the relay has seen.
+fn spender(spent: &PaymentSpent) -> String {
+    spent.spent_by.clone().expect("a transaction")
 }
 
 pub(crate) fn output(payment: &Payment) -> (String, u32) {

@@ -1,0 +1,136 @@
+//! Queue of the look-ups of spends: those of payments that a scan has found, and those of outputs that detection has
+//! reported before.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sdk_relay_scheduler::Owner;
+use tokio::sync::Notify;
+
+use super::history_scan::{Scan, ScannedRange};
+use super::look_up::{LookUp, Of};
+use super::mailbox::Mailbox;
+use super::spend_job::{Job, Key};
+
+/// Jobs with payments that a scan has found, of one address. A connection has at most one: its scans wait for it.
+const FOUND_PER_ADDRESS: usize = 4;
+/// The same, of all addresses: each holds at most the payments of half a mailbox, or of one block. The scans of one
+/// more turn may add theirs.
+const FOUND: usize = 64;
+
+/// Bounded: a connection has one job with found payments, and a watch one other.
+#[derive(Default)]
+pub(super) struct SpendQueue {
+    state: Mutex<State>,
+    added: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: BTreeMap<Key, Job>,
+    /// The connections whose found payments are being looked up, or wait for it.
+    found: HashMap<Owner, IpAddr>,
+}
+
+/// Which connections have found payments in the queue.
+pub(super) struct Busy {
+    owners: HashMap<Owner, IpAddr>,
+    addresses: HashMap<IpAddr, usize>,
+}
+
+impl Busy {
+    /// Whether scans of this connection may find payments now.
+    pub(super) fn may_find(&self, mailbox: &Mailbox) -> bool {
+        let of_address = self.addresses.get(&mailbox.address()).copied().unwrap_or_default();
+        self.owners.len() < FOUND && of_address < FOUND_PER_ADDRESS && !self.owners.contains_key(&mailbox.owner())
+    }
+}
+
+impl SpendQueue {
+    /// Adds payments that the scans of one connection have found.
+    pub(super) fn add_found(&self, mailbox: &Mailbox, found: Vec<(Scan, ScannedRange)>) {
+        let (owner, address) = (mailbox.owner(), mailbox.address());
+        let mut state = self.lock();
+        state.found.insert(owner, address);
+        state
+            .waiting
+            .insert(Key::Found(owner), Job::of_found(owner, address, found));
+        drop(state);
+        self.added.notify_one();
+    }
+
+    /// Adds a look-up; replaces one of the same watch that waits.
+    pub(super) fn add(&self, look_up: LookUp) {
+        let key = Key::Reported(look_up.of.clone());
+        self.lock().waiting.insert(key, Job::of_reported(look_up));
+        self.added.notify_one();
+    }
+
+    /// Removes the look-up of a watch that has ended.
+    pub(super) fn remove(&self, watch_id: &str) {
+        let key = Key::Reported(Of::Watch(watch_id.to_owned()));
+        self.lock().waiting.remove(&key);
+    }
+
+    /// The connections with found payments.
+    pub(super) fn busy(&self) -> Busy {
+        let owners = self.lock().found.clone();
+        let mut addresses: HashMap<IpAddr, usize> = HashMap::new();
+        for address in owners.values() {
+            *addresses.entry(*address).or_default() += 1;
+        }
+        Busy { owners, addresses }
+    }
+
+    /// Takes a job that can continue now, of the connection that `pick` selects from those that have one.
+    pub(super) fn take(
+        &self,
+        is_ready: impl Fn(&Job) -> bool,
+        pick: impl FnOnce(&mut dyn Iterator<Item = (Owner, IpAddr)>) -> Option<Owner>,
+    ) -> Option<Job> {
+        let mut state = self.lock();
+        let State { waiting, found, .. } = &mut *state;
+        waiting.retain(|_, job| {
+            let is_dead = job.is_dead();
+            if is_dead && let Key::Found(owner) = job.key() {
+                found.remove(&owner);
+            }
+            !is_dead
+        });
+        let ready = |job: &&Job| is_ready(job);
+        let owner = pick(&mut waiting.values().filter(ready).map(Job::client))?;
+        let key = waiting
+            .values()
+            .filter(ready)
+            .find(|job| job.client().0 == owner)?
+            .key();
+        waiting.remove(&key)
+    }
+
+    /// Returns a job that is not finished; dropped if there is a newer one.
+    pub(super) fn put_back(&self, job: Job) {
+        self.lock().waiting.entry(job.key()).or_insert(job);
+    }
+
+    /// A job has ended.
+    pub(super) fn ended(&self, key: &Key) {
+        if let Key::Found(owner) = key {
+            self.lock().found.remove(owner);
+        }
+    }
+
+    /// Whether jobs wait.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.lock().waiting.is_empty()
+    }
+
+    /// Waits for a new job. Cancel-safe.
+    pub(super) async fn added(&self) {
+        self.added.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,82 @@
+//! Decides which spends have to be looked up in the index, and applies what was found.
+
+use tokio_util::sync::CancellationToken;
+
+use super::Worker;
+use super::commit::PendingCommit;
+use crate::look_up::{LookUp, LookedUp, Of};
+
+impl Worker {
+    /// Looks up what spends the outputs of the relay's own wallets, up to the tip: after a start, because a look-up may
+    /// have been interrupted, and after a jump.
+    pub(super) fn check_own(&mut self) {
+        if let Some(tip) = self.tip().filter(|_| self.parts.index.is_some()) {
+            self.own_unchecked.restart(tip);
+            self.look_up_own();
+        }
+    }
+
+    pub(super) fn look_up_own(&mut self) {
+        if let Some(chunk) = self.own_unchecked.next(&self.ledger) {
+            self.spends.add(LookUp {
+                of: Of::OwnWallets,
+                mailbox: None,
+                chunk,
+                is_retry: false,
+            });
+        }
+    }
+
+    /// Queues the look-ups that watches need, after a change that concerns all of them.
+    pub(super) fn look_up_for_watches(&mut self) {
+        let tip = self.tip().unwrap_or_default();
+        for watch in self.watches.iter_mut() {
+            watch
+                .look_up(tip)
+                .into_iter()
+                .for_each(|look_up| self.spends.add(look_up));
+        }
+    }
+
+    /// Reports the spends of outputs that were looked up, if the index has the blocks for which they were, and is of
+    /// the chain as of the last commit.
+    pub(super) async fn apply_looked_up(&mut self, looked_up: LookedUp, stop: &CancellationToken) {
+        let LookUp { of, chunk, .. } = &looked_up.look_up;
+        let unchecked = match of {
+            Of::OwnWallets => Some(&self.own_unchecked),
+            Of::Watch(id) => self.watches.by_id(id).map(|watch| &watch.unchecked),
+        };
+        // Otherwise the watch has ended, or another look-up is queued.
+        if !unchecked.is_some_and(|unchecked| unchecked.is_next(chunk)) {
+            return;
+        }
+        if looked_up.tip.height < chunk.through() || !self.is_of_chain(looked_up.tip) {
+            let is_retry = true;
+            return self.spends.add(LookUp {
+                is_retry,
+                ..looked_up.look_up
+            });
+        }
+        let tip = self.tip().unwrap_or_default();
+        match of {
+            Of::OwnWallets => {
+                self.own_unchecked.advance(chunk);
+                let mut pending = PendingCommit::default();
+                for (outpoint, spend) in looked_up.up_to(tip) {
+                    pending.outputs(self.ledger.spent(outpoint, spend.to_spend()));
+                }
+                self.commit(pending, None, stop).await;
+                self.look_up_own();
+            }
+            Of::Watch(id) => {
+                if let Some(watch) = self.watches.by_id(id) {
+                    watch.looked_up(&looked_up, tip);
+                    watch
+                        .look_up(tip)
+                        .into_iter()
+                        .for_each(|look_up| self.spends.add(look_up));
+                }
+            }
+        }
+    }
+}
