@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bitcoin::hex::HexToArrayError;
+use bitcoin::hex::{DisplayHex, FromHex, HexToArrayError};
 use bitcoin::{BlockHash, OutPoint};
 use sdk_relay_bip352::OutputTweak;
 use sdk_relay_protocol::{Payment, SecretHex, btc};
@@ -28,6 +28,8 @@ pub(super) struct KnownPayment {
     /// Shared by all payments of a watch to it.
     pub(super) address: Arc<str>,
     pub(super) label: Option<u32>,
+    /// X-only key of the output; `None` if it is not a taproot output.
+    pub(super) key: Option<[u8; 32]>,
     /// `None` for the relay's own wallets.
     pub(super) tweak: Option<OutputTweak>,
     pub(super) historical: bool,
@@ -38,6 +40,8 @@ pub(super) struct KnownPayment {
 pub(super) enum InvalidPayment {
     #[error("block_hash: {0}")]
     Hash(#[from] HexToArrayError),
+    #[error("public_key: {0}")]
+    Key(HexToArrayError),
     #[error("it has one of block_height and block_hash, not both")]
     Block,
 }
@@ -50,6 +54,7 @@ impl KnownPayment {
             (None, None) => None,
             _ => return Err(InvalidPayment::Block),
         };
+        let key = payment.public_key.as_deref().map(<[u8; 32]>::from_hex);
         Ok(Self {
             block,
             confirmations: payment.confirmations,
@@ -60,6 +65,7 @@ impl KnownPayment {
             size: payment.size,
             address: payment.address.as_str().into(),
             label: payment.label,
+            key: key.transpose().map_err(InvalidPayment::Key)?,
             tweak: None,
             historical: payment.historical,
         })
@@ -93,6 +99,7 @@ impl KnownPayment {
             watch_id: None,
             amount_sats: self.amount_sats,
             fee_sats: self.fee_sats,
+            public_key: self.key.as_ref().map(DisplayHex::to_lower_hex_string),
             spent_by: None,
             spent_height: None,
             replaced_by: None,

@@ -140,6 +140,7 @@ mod tests {
             size: 162,
             address: "sprt1qq".into(),
             label: Some(7),
+            key: Some([8; 32]),
             tweak: None,
             historical: false,
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bitcoin::{Address, OutPoint, ScriptBuf, Transaction, TxOut, Txid};
+use bitcoin::{Address, OutPoint, Script, ScriptBuf, Transaction, TxOut, Txid};
 use sdk_relay_bip352::{EligibleTx, Match, Scanner, TxWithPrevouts};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_config::Network;
@@ -58,6 +58,7 @@ pub(super) fn payment_of(
 ) -> (OutPoint, KnownPayment) {
     let mut payment = known_payment(row.facts, place, found.amount.to_sat(), address);
     payment.label = found.label;
+    payment.key = Some(found.key);
     payment.tweak = is_of_watch.then(|| found.tweak.clone());
     let (txid, vout) = (row.facts.txid, found.vout);
     (OutPoint { txid, vout }, payment)
@@ -100,6 +101,7 @@ fn known_payment(facts: Facts, place: Place, amount_sats: u64, address: Arc<str>
         size: facts.size,
         address,
         label: None,
+        key: None,
         tweak: None,
         historical: matches!(place, Place::History(..)),
     }
@@ -119,10 +121,19 @@ pub(super) fn to_scripts(
     own.map(|(vout, output)| {
         let address = Address::from_script(&output.script_pubkey, network.params());
         let address = address.map_or_else(|_| output.script_pubkey.to_hex_string(), |a| a.to_string());
-        let payment = known_payment(facts, place, output.value.to_sat(), address.into());
+        let mut payment = known_payment(facts, place, output.value.to_sat(), address.into());
+        payment.key = key_of(&output.script_pubkey);
         (OutPoint { txid: facts.txid, vout }, payment)
     })
     .collect()
+}
+
+/// The key of a taproot output.
+fn key_of(script: &Script) -> Option<[u8; 32]> {
+    if !script.is_p2tr() {
+        return None;
+    }
+    script.as_bytes().last_chunk().copied()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,7 +5,7 @@ use bitcoin::secp256k1::PublicKey;
 use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
 
 /// Largest memory of a message about a payment, without its entry in the queue. Its longest texts are an address (119
-/// characters) and four hashes. Each of them counts as this much, whatever it contains.
+/// characters) and five hashes. Each of them counts as this much, whatever it contains.
 pub(super) const PAYMENT_BYTES: usize = 1_280;
 
 /// A message about a watch.
@@ -97,6 +97,7 @@ mod tests {
             watch_id: Some(format!("watch-{:016x}", u64::MAX)),
             amount_sats: 2_099_999_999_999_999,
             fee_sats: Some(2_099_999_999_999_999),
+            public_key: Some(hash()),
             // A payment has either this, or a replacement.
             spent_by: Some(hash()),
             spent_height: Some(u32::MAX),
@@ -104,7 +105,7 @@ mod tests {
             historical: true,
         };
         // Strings are made with their exact length, or by `format!`, which may reserve as much again.
-        let texts = 4 * 64 + 2 * (119 + 2 * 17 + 22);
+        let texts = 5 * 64 + 2 * (119 + 2 * 17 + 22);
         let key = SecretKey::from_slice(&[7; 32]).unwrap().public_key(&Secp256k1::new());
         let found = FoundOutput {
             tweak_key: key,

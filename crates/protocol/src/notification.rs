@@ -94,6 +94,11 @@ pub struct Payment {
     /// `fee` in satoshis.
     #[schema(required)]
     pub fee_sats: Option<u64>,
+    /// X-only key of the output, 32 bytes in hex: for a watch, the spend public key plus `tweak·G`. `null` if it is not
+    /// a taproot output, and from relays before 0.2.0.
+    #[serde(default)]
+    #[schema(pattern = "^[0-9a-f]{64}$", required)]
+    pub public_key: Option<String>,
     /// If `historical`: the transaction in the chain that spends the output. `null` if none does, or if only
     /// `spent_height` is known, because the node does not have the block. Otherwise `null`: `payment_spent` reports it.
     #[serde(default)]

@@ -29,6 +29,7 @@ fn payment(block: Option<(u32, BlockHash)>) -> KnownPayment {
         size: 1,
         address: "sprt1".into(),
         label: None,
+        key: None,
         tweak: None,
         historical: false,
     }

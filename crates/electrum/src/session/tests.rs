@@ -72,6 +72,7 @@ fn payment(height: Option<u32>) -> Payment {
         watch_id: Some(WATCH.to_owned()),
         amount_sats: 1_000,
         fee_sats: Some(200),
+        public_key: None,
         spent_by: None,
         spent_height: None,
         replaced_by: None,

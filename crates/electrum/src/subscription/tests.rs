@@ -40,6 +40,7 @@ fn payment(height: Option<u32>, confirmations: u32) -> Payment {
         watch_id: None,
         amount_sats: 0,
         fee_sats: None,
+        public_key: None,
         spent_by: None,
         spent_height: None,
         replaced_by: None,

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bitcoin::hashes::Hash;
+use bitcoin::hex::DisplayHex;
 use bitcoin::{Amount, BlockHash, OutPoint, ScriptBuf, Transaction, WPubkeyHash};
 use sdk_relay_bip352::{OutputTweak, SilentPaymentAddress};
 use sdk_relay_client::Payment;
@@ -111,6 +112,7 @@ impl Stage {
             watch_id: None,
             amount_sats: value.to_sat(),
             fee_sats: fee.map(Amount::to_sat),
+            public_key: public_key(&tx.output[vout as usize].script_pubkey),
             spent_by: None,
             spent_height: None,
             replaced_by: None,
@@ -133,6 +135,11 @@ impl Stage {
             ..expected
         }
     }
+}
+
+/// The key of a taproot output, in hex.
+fn public_key(script: &bitcoin::Script) -> Option<String> {
+    script.is_p2tr().then(|| script.as_bytes()[2..].to_lower_hex_string())
 }
 
 /// A recipient of this number of satoshis.

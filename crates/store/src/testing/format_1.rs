@@ -257,6 +257,7 @@ fn payment(event: fn(Box<Payment>) -> Event, height: Option<u32>) -> Event {
         watch_id: None,
         amount_sats: 100_000,
         fee_sats: None,
+        public_key: None,
         spent_by: None,
         spent_height: None,
         replaced_by: None,

@@ -150,6 +150,7 @@ pub(crate) fn payment(watch_id: &str) -> ServerMessage {
         watch_id: Some(watch_id.into()),
         amount_sats: 100_000_000,
         fee_sats: None,
+        public_key: None,
         spent_by: None,
         spent_height: None,
         replaced_by: None,
