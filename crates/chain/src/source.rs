@@ -132,6 +132,8 @@ pub struct Signalling {
     pub is_connected: bool,
     /// Since when it is unreachable, and why.
     pub unreached: Option<(Instant, String)>,
+    /// Why the last connection has ended, if several have ended within minutes.
+    pub keeps_ending: Option<String>,
     /// Topics that the node does not publish there, according to the node.
     pub missing: Option<String>,
     /// Whether changes of the mempool or of the chain are among them and have to be polled.

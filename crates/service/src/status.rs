@@ -164,6 +164,11 @@ impl Status {
                 format!("{what} cannot be reached ({reason}): the node is polled, and payments are seen later{todo}")
             });
         }
+        if let Some(reason) = signalling.keeps_ending {
+            return Some(format!(
+                "the connection to {what} ends again and again ({reason}): the node is polled in between, and payments are seen later; check what is between the relay and the node (a proxy, a tunnel, a firewall), and the log of the node, or set bitcoin_core.zmq_url to \"off\""
+            ));
+        }
         let is_silent = follow.unsignalled.is_some_and(lasts);
         (signalling.is_partial || is_silent).then(|| {
             let why = signalling.missing.unwrap_or_else(|| {

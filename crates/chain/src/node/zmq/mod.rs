@@ -91,6 +91,7 @@ impl Publisher {
             is_reported: self.configured.is_none(),
             is_connected: standing.is_connected(),
             unreached: standing.unreached().cloned(),
+            keeps_ending: standing.keeps_ending().map(str::to_owned),
             is_partial: standing.is_partial(),
             missing: standing.missing.as_ref().map(|missing| missing.advice.clone()),
         })
@@ -199,8 +200,8 @@ impl Listener {
                     tracing::debug!(url, "connected to the ZMQ publisher");
                 }
                 let reason = self.receive(url, connection).await;
-                lock(&self.standing).set_ended();
                 tracing::debug!(url, reason, "connection to the ZMQ publisher ended");
+                lock(&self.standing).set_ended(reason);
                 true
             }
             Err(error) => {

@@ -1,9 +1,17 @@
 //! State of the connection to the ZMQ publisher, for `/health` and for the follower.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::topics::Missing;
 use crate::source::EventSource;
+
+/// Connections that end within this time are counted together.
+const CUTS_WITHIN: Duration = Duration::from_secs(300);
+/// So many of them are a problem: a node that is restarted, or updated and restarted, ends one or two.
+const CUTS: usize = 4;
 
 /// State of the connection.
 #[derive(Debug, Default)]
@@ -18,6 +26,9 @@ pub(super) struct Standing {
     /// A message of the topic `sequence` was received over this connection. This overrides `getzmqnotifications`: a
     /// proxy may forward the topic from another address.
     pub(super) has_sequence: bool,
+    /// When the newest connections have ended, at most [`CUTS`] of them, and why the last one.
+    cuts: VecDeque<Instant>,
+    last_reason: String,
 }
 
 #[derive(Debug, Default)]
@@ -91,9 +102,21 @@ impl Standing {
         )
     }
 
-    pub(super) fn set_ended(&mut self) {
+    /// The connection has ended for this reason.
+    pub(super) fn set_ended(&mut self, reason: String) {
+        self.cuts.push_back(Instant::now());
+        if self.cuts.len() > CUTS {
+            self.cuts.pop_front();
+        }
+        self.last_reason = reason;
         self.state = State::Ended;
         self.has_sequence = false;
+    }
+
+    /// Why the last connection has ended, if connections have ended again and again within [`CUTS_WITHIN`].
+    pub(super) fn keeps_ending(&self) -> Option<&str> {
+        let oldest = self.cuts.front().filter(|_| self.cuts.len() >= CUTS)?;
+        (oldest.elapsed() <= CUTS_WITHIN).then_some(self.last_reason.as_str())
     }
 
     /// An attempt to connect has failed; returns whether it is the first.
@@ -147,7 +170,7 @@ mod tests {
             (Some(EventSource::Zmq), true)
         );
 
-        standing.set_ended();
+        standing.set_ended("disconnected".to_owned());
         assert_eq!(
             (standing.event_source(), standing.signals_all()),
             (Some(EventSource::Polling), false)
@@ -184,6 +207,31 @@ mod tests {
             (standing.event_source(), standing.signals_all()),
             (Some(EventSource::Zmq), true)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_ends_again_and_again_is_a_problem_until_it_lasts() {
+        let mut standing = Standing::default();
+        for n in 1..=CUTS {
+            assert_eq!(standing.keeps_ending(), None, "after {} cuts", n - 1);
+            standing.set_connected();
+            tokio::time::advance(Duration::from_secs(10)).await;
+            standing.set_ended(format!("cut {n}"));
+        }
+        // Also while it is connected, and nothing else is wrong.
+        standing.set_connected();
+        standing.set_checked(Some(None));
+        assert_eq!(standing.keeps_ending(), Some("cut 4"));
+        tokio::time::advance(CUTS_WITHIN).await;
+        assert_eq!(standing.keeps_ending(), None);
+        // Restarts of the node on different days.
+        for _ in 0..3 * CUTS {
+            standing.set_ended("disconnected".to_owned());
+            standing.set_connected();
+            tokio::time::advance(CUTS_WITHIN / 2).await;
+            assert_eq!(standing.keeps_ending(), None);
+        }
+        assert!(standing.cuts.len() <= CUTS);
     }
 
     #[test]
