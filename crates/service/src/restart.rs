@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bitcoin::secp256k1::rand::RngCore as _;
+use sdk_relay_platform::random;
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::sync::watch;
 
@@ -29,7 +31,8 @@ impl Default for Restart {
 impl Restart {
     /// Requests a restart; returns its id in the log. A request during a restart returns the same id.
     pub fn request(&self) -> String {
-        let new = format!("restart-{:x}", unix_now());
+        // The time alone is that of another restart within the same second.
+        let new = format!("restart-{:x}-{:08x}", unix_now(), random::rng().next_u32());
         self.requests
             .send_if_modified(|name| name.is_none() && name.replace(new).is_none());
         self.requests.borrow().clone().unwrap_or_default()
@@ -58,5 +61,25 @@ impl Restart {
 
     fn lock(&self) -> MutexGuard<'_, Option<String>> {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_restart_has_an_id_of_its_own_also_within_a_second() {
+        let ids: std::collections::HashSet<String> = (0..10)
+            .map(|_| {
+                let restart = Restart::default();
+                let id = restart.request();
+                assert_eq!(restart.request(), id, "during a restart");
+                restart.give_up("a test".to_owned());
+                assert_ne!(restart.request(), id);
+                id
+            })
+            .collect();
+        assert_eq!(ids.len(), 10);
     }
 }
