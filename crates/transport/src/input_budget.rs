@@ -7,12 +7,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use zeroize::Zeroize;
 
 use crate::timeouts::INPUT;
 
@@ -21,8 +23,9 @@ const PIECE: usize = 16 << 10;
 /// Smallest piece: a client may send a message a byte at a time.
 const SMALLEST: usize = 64;
 
-/// Incrementally received bytes, in pieces, so that growing does not copy.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// Incrementally received bytes, in pieces, so that growing does not copy. They may contain keys: each piece is wiped
+/// when it is freed.
+#[derive(Default, PartialEq, Eq)]
 pub struct Buffer {
     pieces: Vec<Vec<u8>>,
     length: usize,
@@ -69,16 +72,31 @@ impl Buffer {
         }
     }
 
-    /// All of it in one piece. Each piece is freed once it is copied.
+    /// All of it in one piece, which the caller has to wipe. Each other piece is wiped and freed once it is copied.
     pub fn into_vec(mut self) -> Vec<u8> {
-        if self.pieces.len() == 1 {
-            return self.pieces.remove(0);
+        let mut pieces = std::mem::take(&mut self.pieces);
+        if pieces.len() == 1 {
+            return pieces.remove(0);
         }
         let mut whole = Vec::with_capacity(self.length);
-        for piece in self.pieces {
+        for mut piece in pieces {
             whole.extend_from_slice(&piece);
+            piece.zeroize();
         }
         whole
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.pieces.zeroize();
+    }
+}
+
+/// Without the bytes.
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} bytes)", self.length)
     }
 }
 
