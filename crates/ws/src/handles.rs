@@ -8,7 +8,7 @@ use sdk_relay_index::Index;
 use sdk_relay_mesh_net::{Host, Mesh, Syncs};
 use sdk_relay_service::{FirstBlocks, Identity, KeyWork, Settings};
 use sdk_relay_telemetry::{Timings, Traffic};
-use sdk_relay_transport::InputBudget;
+use sdk_relay_transport::{InputBudget, SpawnConnection};
 
 use crate::timeouts::Timeouts;
 
@@ -34,6 +34,8 @@ pub struct Handles {
     pub first_blocks: Arc<FirstBlocks>,
     /// Permits for computations with the keys of watches.
     pub key_work: Arc<KeyWork>,
+    /// Owner of the tasks of connections.
+    pub spawner: Arc<dyn SpawnConnection>,
     /// Memory budget for incomplete input.
     pub input: Arc<InputBudget>,
     /// How long clients may take.

@@ -55,7 +55,7 @@ pub(crate) fn serve(
         key_work: Arc::default(),
         fees: Arc::new(FeeSource::new(Arc::clone(&service.parts.chain))),
     };
-    let websockets = service.websockets(&shared);
+    let websockets = service.websockets(&shared, supervisor);
     let http_runtime = HttpRuntime::new().context("cannot start the threads of the HTTP API")?;
     let http = http_runtime.adopt(sockets.http).context("cannot use the HTTP port")?;
     let oracle = service.blindbit();
@@ -84,7 +84,7 @@ pub(crate) fn serve(
 
 impl Service {
     /// The WebSocket API.
-    fn websockets(&self, shared: &Shared) -> Arc<sdk_relay_ws::Handles> {
+    fn websockets(&self, shared: &Shared, supervisor: &Supervisor) -> Arc<sdk_relay_ws::Handles> {
         Arc::new(sdk_relay_ws::Handles {
             settings: Arc::clone(&self.settings),
             identity: Arc::clone(&self.identity),
@@ -96,6 +96,7 @@ impl Service {
             host: Arc::clone(&self.host),
             first_blocks: Arc::clone(&self.first_blocks),
             key_work: Arc::clone(&shared.key_work),
+            spawner: Arc::new(supervisor.clone()),
             input: Arc::clone(&self.input_budget),
             timeouts: self.timeouts.ws,
             timings: Arc::clone(&self.parts.metrics.timings),

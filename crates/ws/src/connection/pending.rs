@@ -3,8 +3,13 @@
 //! They are processed in sequence, so that the answers are in the order of the requests. Detection may be busy, its
 //! store may fail, its node may be unreachable: none of that delays the connection's pings, its close, or its other
 //! messages.
+//!
+//! What all clients wait for together (permits for computations with keys, the search of a first block) is used in
+//! tasks of their own: the connection may wait for a client that does not read. The command to detection is not: its
+//! answer has to be there before the first message of the watch.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -14,6 +19,9 @@ use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
 use sdk_relay_service::{FirstBlockError, FirstBlocks};
+use sdk_relay_transport::SpawnConnection;
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::session::refusal;
 use super::super::watch::{From, Keys, Limits, RequestedHistory, below, check_sizes, keys};
@@ -88,6 +96,8 @@ pub(super) struct Pending {
     waiting: Queue,
     running: Option<Running>,
     runs_log: bool,
+    /// Ends the tasks of the commands with the connection.
+    cut: DropGuard,
 }
 
 impl Pending {
@@ -98,6 +108,7 @@ impl Pending {
             waiting: Queue::default(),
             running: None,
             runs_log: false,
+            cut: CancellationToken::new().drop_guard(),
         }
     }
 
@@ -119,7 +130,13 @@ impl Pending {
                 return std::future::pending().await;
             };
             self.runs_log = matches!(command, Command::Log(_));
-            self.running = Some(Box::pin(run(Arc::clone(&self.handles), self.mailbox.clone(), command)));
+            let cut = self.cut.token().clone();
+            self.running = Some(Box::pin(run(
+                Arc::clone(&self.handles),
+                self.mailbox.clone(),
+                cut,
+                command,
+            )));
         }
     }
 
@@ -136,9 +153,9 @@ impl Pending {
     }
 }
 
-async fn run(handles: Arc<Handles>, mailbox: Mailbox, command: Command) -> Done {
+async fn run(handles: Arc<Handles>, mailbox: Mailbox, cut: CancellationToken, command: Command) -> Done {
     match command {
-        Command::Watch(watch) => order(&handles, mailbox, watch).await.unwrap_or_else(Done::Refused),
+        Command::Watch(watch) => order(&handles, mailbox, cut, watch).await.unwrap_or_else(Done::Refused),
         Command::Unwatch(unwatch) => {
             if handles.detection.unwatch(unwatch.watch_id.clone()).await {
                 return Done::Unwatched(unwatch);
@@ -154,43 +171,22 @@ async fn run(handles: Arc<Handles>, mailbox: Mailbox, command: Command) -> Done 
     }
 }
 
-async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done, Refusal> {
+async fn order(
+    handles: &Arc<Handles>,
+    mailbox: Mailbox,
+    cut: CancellationToken,
+    watch: Watch,
+) -> Result<Done, Refusal> {
     let in_reply_to = watch.message_id.clone();
     let confirm_at = watch.confirm_at.clone().unwrap_or_default();
-    let network = handles.settings.now().network.silent_payment();
-    let limits = Limits {
-        labels: handles.settings.now().max_labels_per_watch,
-        has_index: handles.index.is_some(),
-    };
-    let scanner = handles.detection.scanner().clone();
-    let turn = handles.key_work.turn(mailbox.address()).await;
-    // A hundred labels take about 10 ms, which is too long for the threads of the async runtime.
-    let keys = blocking::spawn(move || {
-        let keys = keys(&watch, network, limits, &scanner);
-        drop(watch);
-        // The pool keeps the thread, and with it the remains of the key on its stack.
-        wipe_stack_below();
-        drop(turn);
-        keys
-    });
-    let keys = keys.await;
-    let Ok(keys) = keys else {
-        return Err(refusal(
-            ErrorCode::Internal,
-            "the keys could not be checked: please report this bug",
-            in_reply_to,
-        ));
-    };
-    let Keys {
+    let prepared = prepare(Arc::clone(handles), mailbox.address(), watch);
+    let prepared = owned(&*handles.spawner, cut, prepared).await;
+    let Prepared {
         receiver,
         addresses,
         history,
-    } = keys?;
+    } = prepared.unwrap_or_else(|| Err(unchecked(in_reply_to.clone())))?;
     let address = addresses.get(&None).cloned().unwrap_or_default();
-    let history = match history {
-        Some(requested) => Some(heights(&handles.first_blocks, requested, in_reply_to.clone()).await?),
-        None => None,
-    };
     let order = WatchOrder {
         receiver,
         addresses,
@@ -207,6 +203,74 @@ async fn order(handles: &Handles, mailbox: Mailbox, watch: Watch) -> Result<Done
         }),
         Err(refused) => Err(refusal(ErrorCode::Unavailable, &refused.to_string(), in_reply_to)),
     }
+}
+
+/// Runs work as a task that goes on while the connection waits for its client, and that ends with the connection.
+/// `None`: it has panicked.
+async fn owned<T: Send + 'static>(
+    spawner: &dyn SpawnConnection,
+    cut: CancellationToken,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let (sender, done) = oneshot::channel();
+    spawner.spawn(Box::pin(async move {
+        tokio::select! {
+            () = cut.cancelled() => {}
+            done = work => {
+                if sender.send(done).is_err() {
+                    tracing::debug!("a command is done after the end of its connection");
+                }
+            }
+        }
+    }));
+    done.await.ok()
+}
+
+/// What a watch is registered with.
+struct Prepared {
+    receiver: sdk_relay_bip352::Prepared,
+    addresses: HashMap<Option<u32>, String>,
+    history: Option<Heights>,
+}
+
+async fn prepare(handles: Arc<Handles>, client: IpAddr, watch: Watch) -> Result<Prepared, Refusal> {
+    let in_reply_to = watch.message_id.clone();
+    let network = handles.settings.now().network.silent_payment();
+    let limits = Limits {
+        labels: handles.settings.now().max_labels_per_watch,
+        has_index: handles.index.is_some(),
+    };
+    let scanner = handles.detection.scanner().clone();
+    let turn = handles.key_work.turn(client).await;
+    // A hundred labels take about 10 ms, which is too long for the threads of the async runtime.
+    let keys = blocking::spawn(move || {
+        let keys = keys(&watch, network, limits, &scanner);
+        drop(watch);
+        // The pool keeps the thread, and with it the remains of the key on its stack.
+        wipe_stack_below();
+        drop(turn);
+        keys
+    });
+    let keys = keys.await;
+    let Keys {
+        receiver,
+        addresses,
+        history,
+    } = keys.unwrap_or_else(|_| Err(unchecked(in_reply_to.clone())))?;
+    let history = match history {
+        Some(requested) => Some(heights(&handles.first_blocks, requested, in_reply_to).await?),
+        None => None,
+    };
+    Ok(Prepared {
+        receiver,
+        addresses,
+        history,
+    })
+}
+
+fn unchecked(in_reply_to: Option<String>) -> Refusal {
+    let message = "the keys could not be checked: please report this bug";
+    refusal(ErrorCode::Internal, message, in_reply_to)
 }
 
 /// The blocks of a history. Where it begins at a time, the node is asked for the first block.
@@ -236,6 +300,9 @@ async fn heights(
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+    use sdk_relay_transport::AddressPermits;
+
     use super::*;
 
     fn watch(labels: u32) -> Command {
@@ -274,5 +341,41 @@ mod tests {
             matches!(&queue.0[0], Command::Refuse(refused) if refused.message.contains("labels")),
             "{queue:?}"
         );
+    }
+
+    #[derive(Debug)]
+    struct Tasks;
+
+    impl SpawnConnection for Tasks {
+        fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send>>) {
+            tokio::spawn(task);
+        }
+    }
+
+    /// A connection whose client does not read waits in a write, and polls no command.
+    #[tokio::test]
+    async fn a_command_gives_back_what_others_wait_for_although_its_connection_waits() {
+        let permits = Arc::new(AddressPermits::new(1, 1));
+        let (held, address) = (Arc::clone(&permits), IpAddr::from([192, 0, 2, 1]));
+        let turn = permits.acquire(address, 1).await;
+        let cut = CancellationToken::new();
+        let command = owned(&Tasks, cut.clone(), async move { drop(held.acquire(address, 1).await) });
+        let mut command = Box::pin(command);
+        assert!(command.as_mut().now_or_never().is_none(), "it waits for the turn");
+        tokio::task::yield_now().await;
+        drop(turn);
+        drop(permits.acquire(address, 1).await.unwrap());
+        assert_eq!(command.await, Some(()));
+        // With the connection it ends.
+        let held = Arc::clone(&permits);
+        let command = owned(&Tasks, cut.clone(), async move {
+            let _turn = held.acquire(address, 1).await;
+            std::future::pending::<()>().await;
+        });
+        assert!(Box::pin(command).as_mut().now_or_never().is_none());
+        tokio::task::yield_now().await;
+        assert!(permits.try_acquire(address, 1).is_none());
+        cut.cancel();
+        drop(permits.acquire(address, 1).await.unwrap());
     }
 }
