@@ -84,6 +84,17 @@ impl RequestPacer {
         }
     }
 
+    /// Gives back requests that were counted and did not proceed.
+    pub(crate) fn give_back(&self, address: IpAddr, requests: u32) {
+        let mut used_until = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where many share a limit, they have waited for nothing.
+        if let Some(until) = used_until.get_mut(&network_of(address))
+            && let Some(before) = until.checked_sub(self.interval * requests)
+        {
+            *until = before;
+        }
+    }
+
     /// The time at which requests arriving now may proceed; or, if the queue is full, the time until it has capacity.
     fn turn(&self, address: IpAddr, now: Instant, requests: u32) -> Result<Instant, Duration> {
         let mut used_until = self.used_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,6 +189,20 @@ mod tests {
         let took = began.elapsed().as_millis();
         assert!((4770..4800).contains(&took), "{took} ms");
         assert!(turns.clone().pace("127.0.0.1".parse().unwrap(), 10_000).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_are_given_back_do_not_count() {
+        let (turns, far) = (turns(100), FAR.parse().unwrap());
+        let began = Instant::now();
+        for _ in 0..10 {
+            turns.pace(far, 64).await.unwrap();
+            turns.give_back(far, 54);
+        }
+        // Ten each: the burst of 99 and one more.
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        turns.give_back("192.0.2.9".parse().unwrap(), 5);
+        assert_eq!(turns.used_until.lock().unwrap().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@ pub(super) struct Parts {
     pub(super) within: Duration,
     pub(super) deadline: Instant,
     /// Kept until the answer ends.
-    pub(super) permit: AddressPermit,
+    pub(super) permit: Arc<AddressPermit>,
 }
 
 /// The body.
@@ -40,7 +40,7 @@ pub(super) struct Answer {
     client: IpAddr,
     budget: Arc<AnswerBudget>,
     within: Duration,
-    _permit: AddressPermit,
+    _permit: Arc<AddressPermit>,
     /// A frame that waits for its share.
     waiting: Option<(Bytes, Share)>,
     has_ended: bool,

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use sdk_relay_service::may_read;
-use sdk_relay_transport::{AddressPermit, ClientAddress, ListenerState, Peer};
+use sdk_relay_transport::{AddressPermit, ClientAddress, ListenerState, Peer, Shutdown};
 use tokio::time::{Instant, timeout, timeout_at};
 use tonic::Status;
 use tower::Service;
@@ -67,8 +67,7 @@ impl Front {
         mut request: Request<Body>,
         counted: &mut Counted,
     ) -> Result<(Response<Body>, Parts), Status> {
-        let caller = self.caller(&request)?;
-        let client = caller.address;
+        let (client, ending) = self.caller(&request)?;
         if !may_read(&self.handles.settings.now().auth, request.headers()) {
             return Err(Status::unauthenticated(
                 "this relay needs a token: send the metadata `authorization: Bearer TOKEN`, with its auth.read_token",
@@ -90,10 +89,15 @@ impl Front {
         let permit = timeout_at(deadline, self.permit(client, kind))
             .await
             .map_err(|_| exceeded())??;
+        let permit = Arc::new(permit);
         if !is_reflection {
             request = self.whole(request).await?;
         }
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(Caller {
+            address: client,
+            ending,
+            permit: Arc::clone(&permit),
+        });
         let response = timeout_at(deadline, routes.call(request)).await;
         let response = response.map_err(|_| exceeded())?;
         let response = response.unwrap_or_else(|never| match never {});
@@ -110,7 +114,8 @@ impl Front {
         Ok((response, parts))
     }
 
-    fn caller(&self, request: &Request<Body>) -> Result<Caller, Status> {
+    /// The address of the client, and the shutdown of its listener.
+    fn caller(&self, request: &Request<Body>) -> Result<(IpAddr, Shutdown), Status> {
         let (peer, listener) = (
             request.extensions().get::<Peer>().copied(),
             request.extensions().get::<Arc<ListenerState>>(),
@@ -120,10 +125,8 @@ impl Front {
             return Err(Status::internal("internal error; the log of the relay has the details"));
         };
         let proxies = &self.handles.settings.now().trusted_proxies;
-        Ok(Caller {
-            address: ClientAddress::of(proxies, peer, request.headers()).ip(),
-            ending: listener.ending.clone(),
-        })
+        let address = ClientAddress::of(proxies, peer, request.headers()).ip();
+        Ok((address, listener.ending.clone()))
     }
 
     /// Waits for the turn of a call among the requests of its address, and for a permit.

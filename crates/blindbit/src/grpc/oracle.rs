@@ -10,6 +10,7 @@ use sdk_relay_blindbit_proto::{
     FullBlockResponse, IndexResponse, InfoResponse, RangedBlockHeightRequestFiltered,
 };
 use sdk_relay_store::TweakIndex;
+use sdk_relay_transport::AddressPermit;
 use tonic::{Request, Response, Status};
 
 use super::caller::Caller;
@@ -41,10 +42,7 @@ impl Calls {
     }
 
     fn walk(&self, request: Request<RangedBlockHeightRequestFiltered>) -> Result<(Walk, Range), Status> {
-        let Some(caller) = request.extensions().get::<Caller>().cloned() else {
-            tracing::error!("a call has no client address: please report this bug");
-            return Err(Status::internal("internal error; the log of the relay has the details"));
-        };
+        let caller = caller(&request)?.clone();
         let range = Range::of(request.get_ref())?;
         let walk = Walk {
             handles: Arc::clone(&self.handles),
@@ -104,7 +102,9 @@ impl OracleService for Calls {
     }
 
     async fn get_full_block(&self, request: Request<BlockHeightRequest>) -> Answer<FullBlockResponse> {
-        let read = with_spent(&self.handles, requested(&request)?, |found| {
+        let permit = permit(&request)?;
+        let read = with_spent(&self.handles, requested(&request)?, move |found| {
+            let _until_it_is_read = permit;
             Ok((found.freshness(), messages::full_block(found)))
         });
         let (_, block) = read.await?;
@@ -112,12 +112,26 @@ impl OracleService for Calls {
     }
 
     async fn get_spent_outputs_short(&self, request: Request<BlockHeightRequest>) -> Answer<IndexResponse> {
-        let read = with_spent(&self.handles, requested(&request)?, |found| {
+        let permit = permit(&request)?;
+        let read = with_spent(&self.handles, requested(&request)?, move |found| {
+            let _until_it_is_read = permit;
             Ok((found.freshness(), messages::spent_outputs(found)))
         });
         let (_, spent) = read.await?;
         Ok(Response::new(spent))
     }
+}
+
+fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
+    request.extensions().get().ok_or_else(|| {
+        tracing::error!("a call has no client address: please report this bug");
+        Status::internal("internal error; the log of the relay has the details")
+    })
+}
+
+/// The permit of a call, for the work of it that goes on when the call is cancelled.
+fn permit<T>(request: &Request<T>) -> Result<Arc<AddressPermit>, Status> {
+    caller(request).map(|caller| Arc::clone(&caller.permit))
 }
 
 fn requested(request: &Request<BlockHeightRequest>) -> Result<u32, Status> {

@@ -122,13 +122,30 @@ impl<T: Message + Send + 'static> Position<T> {
         Ok(message)
     }
 
-    /// Reads the next batch.
+    /// Reads the next batch, when its turn among the requests of its address has come. Its size is known only then: the
+    /// blocks that it does not have are given back.
     async fn fill(&mut self, from: u32) -> Result<(), Status> {
-        let most = self.walk.pacer.together().min(BATCH_BLOCKS);
+        let (pacer, address) = (self.walk.pacer.clone(), self.walk.caller.address);
+        let left = (self.range.end - from).saturating_add(1);
+        let most = pacer.together().min(BATCH_BLOCKS).min(left);
+        while let Err(refusal) = pacer.pace(address, most).await {
+            tokio::time::sleep(Duration::from_secs(refusal.seconds)).await;
+        }
         let index = index(&self.walk.handles)?.clone();
         let (store, range, read, make, last) = (Arc::clone(&index.store), self.range, self.read, self.make, self.last);
-        let found = looked(move || batch(&store, from, most, &range, read, make, last)).await?;
-        let batch = match found {
+        let permit = Arc::clone(&self.walk.caller.permit);
+        let found = looked(move || {
+            let found = batch(&store, from, most, &range, read, make, last);
+            drop(permit);
+            found
+        });
+        let found = found.await;
+        let count = match &found {
+            Ok(Read::Blocks(batch)) => batch.last.0 - from + 1,
+            _ => 0,
+        };
+        pacer.give_back(address, most - count);
+        let batch = match found? {
             Read::Blocks(batch) => batch,
             Read::Nothing => return Err(missing(&index, from).into()),
             Read::Replaced(height) => {
@@ -141,11 +158,6 @@ impl<T: Message + Send + 'static> Position<T> {
         let (newest, _) = batch.last;
         self.next = (newest < self.range.end).then(|| newest.saturating_add(1));
         self.ready = batch.messages;
-        let count = newest - from + 1;
-        // A batch takes its turn among the requests of its address, after it was read: its size is known then.
-        while let Err(refusal) = self.walk.pacer.pace(self.walk.caller.address, count).await {
-            tokio::time::sleep(Duration::from_secs(refusal.seconds)).await;
-        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod calls;
 pub(crate) mod client;
 mod errors;
+mod hostile;
 mod reflection;
 mod restart;
 mod wallets;

@@ -1,5 +1,6 @@
 //! The calls over real connections, answered from an index of synthetic blocks.
 
+mod cancelled;
 mod hostile;
 mod scene;
 mod streams;

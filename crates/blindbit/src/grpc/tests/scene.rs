@@ -45,6 +45,7 @@ impl SpawnConnection for Tasks {
 pub(super) struct Scene {
     pub(super) store: Arc<TweakIndex>,
     pub(super) metrics: GrpcMetrics,
+    pub(super) oracle: Oracle,
     pub(super) api: GrpcApi,
     pub(super) ending: watch::Sender<Option<CloseCode>>,
     pub(super) listeners: ListenerState,
@@ -91,6 +92,7 @@ impl Scene {
         Self {
             store,
             api: oracle.grpc(metrics.clone()).unwrap(),
+            oracle,
             metrics,
             ending,
             listeners,
