@@ -1,5 +1,7 @@
 //! `history`: rows per second of a scan over an index of synthetic rows, as a watch's history is scanned: read from
-//! disk in ranges, and scanned by the threads of the index.
+//! disk in ranges, and scanned by the threads of the index. With `--served`, also as a relay serves the same rows.
+
+mod served;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,13 +44,19 @@ pub(crate) struct Arguments {
     /// Each row spends an output of the 90 blocks below: also measure how long it takes to find what spends a payment
     #[arg(long)]
     spends: bool,
+    /// Also scan the rows this often through a relay: as a watch over WebSocket, and as a subscription over Electrum
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=100))]
+    served: u16,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     let dir = tempfile::tempdir()?;
     let index = Arc::new(TweakIndex::open(dir.path(), "regtest", 0)?);
     let blocks = arguments.rows / ROWS_PER_BLOCK;
-    fill(&index, blocks, arguments.spends)?;
+    let hashes: Vec<BlockHash> = (0..blocks)
+        .map(|height| BlockHash::hash(&height.to_le_bytes()))
+        .collect();
+    fill(&index, BlockHash::all_zeros(), 0, &hashes, arguments.spends)?;
     let processors = std::thread::available_parallelism()?.get();
     let threads = if arguments.threads > 0 {
         arguments.threads
@@ -100,10 +108,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Report> {
     if arguments.spends {
         tables.push(look_up(&index, blocks)?);
     }
+    let mut json = json!({"rows": rows, "threads": threads, "wallets": arguments.wallets, "seconds": seconds, "rows_per_s": per_s});
+    if arguments.served > 0 {
+        drop(index);
+        let fill = |index: &TweakIndex, below, from, hashes: &[BlockHash]| fill(index, below, from, hashes, false);
+        let served = served::measure(blocks, fill, arguments.served, (rows as f64, seconds)).await?;
+        tables.push(served.table);
+        json["served"] = served.json;
+    }
     Ok(Report {
         title: format!("History over {rows} synthetic rows with one taproot output each"),
         tables,
-        json: json!({"rows": rows, "threads": threads, "wallets": arguments.wallets, "seconds": seconds, "rows_per_s": per_s}),
+        json,
     })
 }
 
@@ -158,16 +174,15 @@ fn seed(height: u32, row: u32) -> Vec<u8> {
     [height.to_le_bytes(), row.to_le_bytes()].concat()
 }
 
-/// Rows with valid tweaks and random keys.
-fn fill(index: &TweakIndex, blocks: u32, spends: bool) -> Result<()> {
+/// Rows with valid tweaks and random keys, in blocks with these hashes from a height, on top of another block.
+fn fill(index: &TweakIndex, below: BlockHash, from: u32, hashes: &[BlockHash], spends: bool) -> Result<()> {
     let secp = Secp256k1::new();
     let step = SecretKey::new(&mut rand::thread_rng()).public_key(&secp);
     let mut tweak: PublicKey = SecretKey::new(&mut rand::thread_rng()).public_key(&secp);
-    let mut previous = BlockHash::all_zeros();
     let mut batch = Vec::new();
-    let mut below = previous;
-    for height in 0..blocks {
-        let hash = BlockHash::hash(&height.to_le_bytes());
+    let mut below = below;
+    let end = from + u32::try_from(hashes.len())?;
+    for (height, hash) in (from..end).zip(hashes.iter().copied()) {
         let transactions = (0..ROWS_PER_BLOCK).map(|n| {
             tweak = tweak.combine(&step)?;
             let seed = seed(height, n);
@@ -192,10 +207,9 @@ fn fill(index: &TweakIndex, blocks: u32, spends: bool) -> Result<()> {
             transactions: transactions.collect::<Result<_>>()?,
             spent: if spends { spent_in(height) } else { Vec::new() },
         });
-        previous = hash;
-        if (height + 1) % BLOCKS_PER_COMMIT == 0 || height + 1 == blocks {
+        if (height + 1) % BLOCKS_PER_COMMIT == 0 || height + 1 == end {
             index.append(below, &batch)?;
-            below = previous;
+            below = hash;
             batch.clear();
         }
     }
