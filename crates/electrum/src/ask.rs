@@ -87,4 +87,19 @@ impl Ask {
     pub(crate) fn is_of_watches(&self) -> bool {
         matches!(self, Self::Subscribe(_) | Self::Unsubscribe(_) | Self::EarlierScans)
     }
+
+    /// Whether it waits for what needs no turn: for scans, or for the backend.
+    pub(crate) fn waits_for_others(&self) -> bool {
+        matches!(self, Self::Script { .. } | Self::Backend(_))
+    }
+}
+
+impl Answer {
+    /// Whether the watches of the connection have changed.
+    pub(crate) fn is_of_watches(&self) -> bool {
+        matches!(
+            self,
+            Self::Subscribed(_) | Self::Unsubscribed { .. } | Self::EarlierScans(_)
+        )
+    }
 }

@@ -1,31 +1,33 @@
 //! The Electrum server behind this relay, for one connection: requests about what the relay does not know.
 //!
-//! The connection to the backend is made at the first request, and again after it was lost. Requests and
-//! notifications wait in bounded queues.
+//! The connection to the backend is made at the first request. After it was lost, it is made again at the next one; or
+//! at once, and then with growing pauses, if the client has subscribed to scripts there: they are subscribed to again,
+//! and changes since then reported. A ping shows that a silent backend is there. Requests and notifications wait in
+//! bounded queues.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod link;
+mod state;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use sdk_relay_client::Trust;
 use sdk_relay_config::ElectrumBackend;
-use sdk_relay_platform::{blocking, net};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
+use tokio::time::{Instant, sleep_until, timeout};
 
+use self::link::{Link, Message, Reply, Waiting, silent};
 use crate::ask::BackendCall;
 use crate::error::RpcError;
-use crate::limits::{BACKEND_AHEAD, BACKEND_LINE};
+use crate::limits::{AGAIN_AT_ONCE, BACKEND_AHEAD};
 use crate::methods::SCRIPTS;
 use crate::outputs::ScriptHash;
 use crate::reply::Text;
-use crate::version::{PROTOCOL_MAX, PROTOCOL_MIN, server_name};
+use crate::timeouts::Timeouts;
+
+pub(crate) use self::state::BackendState;
+
+const END_SCRIPTS: &str = "blockchain.scripthash.unsubscribe";
 
 /// A script of the backend has changed.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +40,9 @@ pub(crate) struct Changed {
 #[derive(Clone, Debug)]
 pub(crate) struct Backend(mpsc::Sender<Request>);
 
-type Reply = oneshot::Sender<Result<Text, RpcError>>;
+/// The backend has not answered within this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Late(pub(crate) Duration);
 
 #[derive(Debug)]
 struct Request {
@@ -49,156 +53,202 @@ struct Request {
 /// Runs the connection to the backend.
 pub(crate) struct Driver {
     address: ElectrumBackend,
-    within: Duration,
+    timeouts: Timeouts,
+    state: BackendState,
     requests: mpsc::Receiver<Request>,
     changed: mpsc::Sender<Changed>,
+    /// Scripts to which the client has subscribed, with the status that was reported last. The session bounds them.
+    scripts: BTreeMap<ScriptHash, Option<String>>,
+    /// Changes that the connection has not taken: the newest of each script.
+    changes: BTreeMap<ScriptHash, Option<String>>,
 }
 
-/// An answer or a notification of the backend.
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(default)]
-    id: Option<u64>,
-    #[serde(default, borrow)]
-    result: Option<&'a RawValue>,
-    #[serde(default)]
-    error: Option<Value>,
-    #[serde(default)]
-    method: Option<String>,
-    #[serde(default)]
-    params: Option<Vec<Option<String>>>,
-}
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-/// A connection to the backend, and the requests without an answer.
-struct Link {
-    stream: BufReader<Box<dyn Stream>>,
-    line: Vec<u8>,
-    next: u64,
-    waiting: HashMap<u64, Reply>,
+/// The last attempt to connect has failed.
+struct Failed {
+    reason: String,
+    at: Instant,
+    /// Until the next attempt, if no request comes before.
+    pause: Duration,
 }
 
 impl Backend {
     /// The handle for requests, and what runs them.
-    pub(crate) fn new(address: ElectrumBackend, within: Duration) -> (Self, Driver, mpsc::Receiver<Changed>) {
+    pub(crate) fn new(
+        address: ElectrumBackend,
+        timeouts: Timeouts,
+        state: BackendState,
+    ) -> (Self, Driver, mpsc::Receiver<Changed>) {
         let (sender, requests) = mpsc::channel(BACKEND_AHEAD);
-        let (changed, changes) = mpsc::channel(BACKEND_AHEAD);
+        let (changed, taken) = mpsc::channel(BACKEND_AHEAD);
         let driver = Driver {
             address,
-            within,
+            timeouts,
+            state,
             requests,
             changed,
+            scripts: BTreeMap::new(),
+            changes: BTreeMap::new(),
         };
-        (Self(sender), driver, changes)
+        (Self(sender), driver, taken)
     }
 
     /// The answer to a request.
-    pub(crate) async fn call(&self, call: BackendCall, within: Duration) -> Result<Text, RpcError> {
+    pub(crate) async fn call(&self, call: BackendCall, within: Duration) -> Result<Result<Text, RpcError>, Late> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
             self.0.send(Request { call, reply }).await.ok()?;
             answer.await.ok()
         };
         match timeout(within, asked).await {
-            Ok(Some(answer)) => answer,
-            Ok(None) => Err(lost("the connection was lost")),
-            Err(_) => Err(lost(&format!("no answer within {} s", within.as_secs()))),
+            Ok(answer) => Ok(answer.unwrap_or_else(|| Err(lost("the connection was lost")))),
+            Err(_) => Err(Late(within)),
         }
+    }
+}
+
+impl From<Late> for RpcError {
+    fn from(Late(within): Late) -> Self {
+        lost(&silent(within))
     }
 }
 
 impl Driver {
     /// Runs until the connection of the client ends.
     pub(crate) async fn run(mut self) {
-        while let Some(request) = self.requests.recv().await {
-            match timeout(self.within, self.connect()).await {
-                Ok(Ok(link)) => self.serve(link, request).await,
-                Ok(Err(reason)) => refuse(request, &reason),
-                Err(_) => refuse(request, &format!("not connected within {} s", self.within.as_secs())),
+        let mut failed: Option<Failed> = None;
+        while let Some(first) = self.next(failed.as_ref()).await {
+            let began = Instant::now();
+            let reason = match Link::connect(&self.address, self.timeouts.backend).await {
+                Ok(link) => match self.serve(link, first).await {
+                    Some(reason) => reason,
+                    None => return,
+                },
+                Err(reason) => {
+                    if let Some(request) = first {
+                        refuse(request, &reason);
+                    }
+                    reason
+                }
+            };
+            // One that lasts begins with the shortest pause again.
+            let (_, longest) = self.timeouts.backend_retry;
+            let before = failed.as_ref().filter(|_| began.elapsed() < longest);
+            failed = Some(self.failed(reason, before));
+        }
+    }
+
+    /// Waits until a connection is needed: for a request, or for the scripts. `None`: the connection of the client has
+    /// ended.
+    async fn next(&mut self, failed: Option<&Failed>) -> Option<Option<Request>> {
+        let (shortest, _) = self.timeouts.backend_retry;
+        loop {
+            let again = failed.map(|failed| failed.at + failed.pause);
+            let request = tokio::select! {
+                request = self.requests.recv() => request?,
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if !self.scripts.is_empty() => {
+                    return Some(None);
+                }
+            };
+            match failed {
+                // Those that have waited with the one that has failed, and those of a client that does not wait.
+                Some(failed) if failed.at.elapsed() < shortest => refuse(request, &failed.reason),
+                _ => return Some(Some(request)),
             }
         }
     }
 
-    /// Connects, and agrees on a version.
-    async fn connect(&self) -> Result<Link, String> {
-        let ElectrumBackend { is_tls, host, target } = &self.address;
-        let addresses = net::lookup(target).await.map_err(|error| error.to_string())?;
-        let mut connected = Err("it has no address".to_owned());
-        for address in addresses {
-            connected = net::connect(address).await.map_err(|error| error.to_string());
-            if connected.is_ok() {
-                break;
-            }
-        }
-        let tcp = connected?;
-        let stream: Box<dyn Stream> = if *is_tls {
-            let config = blocking::spawn(|| Trust::System.config()).await;
-            let config = config
-                .map_err(|error| error.to_string())?
-                .map_err(|error| error.to_string())?;
-            let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
-            let connector = TlsConnector::from(Arc::new(config));
-            Box::new(connector.connect(name, tcp).await.map_err(|error| error.to_string())?)
-        } else {
-            Box::new(tcp)
-        };
-        let mut link = Link {
-            stream: BufReader::new(stream),
-            line: Vec::new(),
-            next: 1,
-            waiting: HashMap::new(),
-        };
-        let version = json!({
-            "jsonrpc": "2.0",
-            "id": 0,
-            "method": "server.version",
-            "params": [server_name(), [PROTOCOL_MIN, PROTOCOL_MAX]],
-        });
-        link.write(&version.to_string())
-            .await
-            .map_err(|error| error.to_string())?;
-        let line = link.read().await?;
-        let message: Message<'_> =
-            serde_json::from_slice(&line).map_err(|_| "it does not speak JSON-RPC".to_owned())?;
-        match message.error {
-            Some(error) if !error.is_null() => Err(format!("it refuses the protocol: {error}")),
-            _ => Ok(link),
+    /// There is no connection. `before`: the attempt before this one has failed too.
+    fn failed(&self, reason: String, before: Option<&Failed>) -> Failed {
+        self.state.failed(&reason);
+        let (shortest, longest) = self.timeouts.backend_retry;
+        Failed {
+            reason,
+            at: Instant::now(),
+            pause: before.map_or(shortest, |before| (2 * before.pause).min(longest)),
         }
     }
 
-    /// Passes on requests and answers until the connection is lost.
-    async fn serve(&mut self, mut link: Link, first: Request) {
-        let mut next = Some(first);
+    /// Passes on requests and answers until the connection is lost. Returns the reason; `None`: that of the client has
+    /// ended.
+    async fn serve(&mut self, mut link: Link, first: Option<Request>) -> Option<String> {
+        let _connected = self.state.connected();
+        let mut again: VecDeque<ScriptHash> = self.scripts.keys().copied().collect();
+        let (mut next, changed) = (first, self.changed.clone());
         let reason = loop {
-            if let Some(request) = next.take()
-                && let Err(error) = link.send(request).await
-            {
-                break error.to_string();
+            if let Err(reason) = self.send(&mut link, next.take(), &mut again).await {
+                break reason;
             }
+            let (ping, lost) = (link.ping_at(self.timeouts.backend_ping), link.lost_at());
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(request) => next = Some(request),
-                    None => return,
+                    None => return None,
                 },
-                line = link.read() => match line {
-                    Ok(line) => self.received(&mut link, &line).await,
+                line = link.read() => match line.and_then(|line| self.received(&mut link, &line)) {
+                    Ok(()) => {}
                     Err(reason) => break reason,
                 },
+                permit = changed.reserve(), if !self.changes.is_empty() => {
+                    // Without a receiver, the connection of the client is ending.
+                    let Ok(permit) = permit else { return None };
+                    if let Some((script, status)) = self.changes.pop_first() {
+                        permit.send(Changed { script, status });
+                    }
+                }
+                () = sleep_until(lost.unwrap_or(ping)), if lost.is_some() => break link.silent(),
+                () = sleep_until(ping) => {
+                    let call = BackendCall { method: "server.ping", params: Vec::new() };
+                    if let Err(reason) = link.send(&call, Waiting::Ping).await {
+                        break reason;
+                    }
+                }
             }
         };
-        for (_, reply) in link.waiting {
-            answer(reply, Err(lost(&reason)));
+        // The others are told by the end of their channels, or by their deadlines.
+        for (_, (_, waiting)) in std::mem::take(&mut link.waiting) {
+            if let Waiting::Client { reply, .. } = waiting {
+                answer(reply, Err(lost(&reason)));
+            }
         }
+        Some(reason)
     }
 
-    async fn received(&self, link: &mut Link, line: &[u8]) {
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(line) else {
-            tracing::debug!("the Electrum backend has sent a line that is no message");
-            return;
-        };
-        if let Some(reply) = message.id.and_then(|id| link.waiting.remove(&id)) {
+    /// Sends a request of the client, and subscriptions that it had before.
+    async fn send(
+        &self,
+        link: &mut Link,
+        request: Option<Request>,
+        again: &mut VecDeque<ScriptHash>,
+    ) -> Result<(), String> {
+        if let Some(Request { call, reply }) = request {
+            let script = call.params.first().and_then(Value::as_str);
+            let script = script.and_then(|script| script.parse().ok());
+            let is_of_scripts = [SCRIPTS, END_SCRIPTS].contains(&call.method);
+            let waiting = Waiting::Client {
+                reply,
+                script: script.filter(|_| is_of_scripts).map(|script| (call.method, script)),
+            };
+            link.send(&call, waiting).await?;
+        }
+        while link.again() < AGAIN_AT_ONCE
+            && let Some(script) = again.pop_front()
+        {
+            // Unless the client has ended it.
+            if self.scripts.contains_key(&script) {
+                let call = BackendCall {
+                    method: SCRIPTS,
+                    params: vec![Value::from(script.to_string())],
+                };
+                link.send(&call, Waiting::Again(script)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, link: &mut Link, line: &[u8]) -> Result<(), String> {
+        let message: Message<'_> =
+            serde_json::from_slice(line).map_err(|_| "it has sent a line that is not JSON-RPC".to_owned())?;
+        if let Some((_, waiting)) = message.id.and_then(|id| link.waiting.remove(&id)) {
             let error = message.error.filter(|error| !error.is_null());
             let outcome = match error {
                 Some(error) => Err(RpcError::of_backend(
@@ -212,60 +262,54 @@ impl Driver {
                     .result
                     .map_or_else(|| "null".to_owned(), |result| result.get().to_owned())),
             };
-            answer(reply, outcome);
-            return;
+            self.answered(waiting, outcome);
+            return Ok(());
         }
         let is_change = message.method.as_deref() == Some(SCRIPTS);
         if let (true, Some([Some(script), status])) = (is_change, message.params.as_deref())
             && let Ok(script) = script.parse()
         {
-            let changed = Changed {
-                script,
-                status: status.clone(),
-            };
-            // Waits for the client: the backend does not read it faster than the client does.
-            if self.changed.send(changed).await.is_err() {
-                tracing::debug!("a change of the Electrum backend came after the end of the connection");
+            if let Some(known) = self.scripts.get_mut(&script) {
+                known.clone_from(status);
+            } else if !link.is_subscribing(script) {
+                return Ok(());
             }
+            self.changes.insert(script, status.clone());
         }
-    }
-}
-
-impl Link {
-    async fn send(&mut self, Request { call, reply }: Request) -> std::io::Result<()> {
-        self.waiting.retain(|_, reply| !reply.is_closed());
-        let id = self.next;
-        self.next += 1;
-        self.waiting.insert(id, reply);
-        let request = json!({"jsonrpc": "2.0", "id": id, "method": call.method, "params": call.params});
-        self.write(&request.to_string()).await
+        Ok(())
     }
 
-    async fn write(&mut self, line: &str) -> std::io::Result<()> {
-        let stream = self.stream.get_mut();
-        stream.write_all(format!("{line}\n").as_bytes()).await?;
-        stream.flush().await
-    }
-
-    /// The next line. Cancel safe.
-    async fn read(&mut self) -> Result<Vec<u8>, String> {
-        loop {
-            let left = (BACKEND_LINE - self.line.len().min(BACKEND_LINE)) as u64;
-            if left == 0 {
-                return Err(format!("it has sent a line of more than {BACKEND_LINE} bytes"));
+    fn answered(&mut self, waiting: Waiting, outcome: Result<Text, RpcError>) {
+        let status = |text: &Text| serde_json::from_str::<Option<String>>(text).ok().flatten();
+        match waiting {
+            Waiting::Client { reply, script } => {
+                if let (Some((method, script)), Ok(text)) = (script, &outcome) {
+                    if method == SCRIPTS {
+                        self.scripts.insert(script, status(text));
+                    } else {
+                        self.scripts.remove(&script);
+                        self.changes.remove(&script);
+                    }
+                }
+                answer(reply, outcome);
             }
-            let mut limited = (&mut self.stream).take(left);
-            // What it has read is in the line also if this is cancelled.
-            let read = limited
-                .read_until(b'\n', &mut self.line)
-                .await
-                .map_err(|error| error.to_string())?;
-            if self.line.ends_with(b"\n") {
-                return Ok(std::mem::take(&mut self.line));
-            }
-            if read == 0 {
-                return Err("it has closed the connection".to_owned());
-            }
+            Waiting::Again(script) => match (outcome, self.scripts.get_mut(&script)) {
+                (Ok(text), Some(known)) => {
+                    let now = status(&text);
+                    if *known != now {
+                        known.clone_from(&now);
+                        self.changes.insert(script, now);
+                    }
+                }
+                (Err(error), Some(_)) => {
+                    tracing::debug!(
+                        reason = error.message,
+                        "the Electrum backend refuses a subscription that it had before"
+                    );
+                }
+                (_, None) => {}
+            },
+            Waiting::Ping => {}
         }
     }
 }

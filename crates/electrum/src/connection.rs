@@ -1,30 +1,35 @@
 //! The task of one connection, which alone uses its socket.
 //!
 //! It has no queue of output: while the client does not read, the task waits in a write, takes nothing from its mailbox
-//! (so that scans wait), and reads no requests. The write timeout of the stream ends it.
+//! (so that scans wait), and reads no requests. What other clients could wait for is in other tasks ([`Works`]). A
+//! client that does not read is disconnected at the deadline of the write.
 
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use sdk_relay_detect::{LedgerShare, MailboxReceiver, WatchMessage};
-use sdk_relay_transport::{FinalWrites, Shutdown, network_of, shutdown_requested};
+use sdk_relay_transport::{Buffer, FinalWrites, Input, Shutdown, SpawnConnection, network_of, shutdown_requested};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
+use zeroize::Zeroizing;
 
 use crate::backend::{Backend, Changed};
 use crate::error::RpcError;
+use crate::extents::Extents;
 use crate::handles::Handles;
-use crate::limits::{LINES_IN_WORK, MAX_LINE};
+use crate::limits::{LINES_IN_WORK, MAX_LINE, SLOWEST_READER};
 use crate::lines::{Lines, Read};
 use crate::pace::Pace;
 use crate::reply::answer;
 use crate::request::{Line, Refused, parse};
 use crate::session::{Options, Session};
-use crate::subscribe::Extents;
-use crate::work::{Context, Finished, Work};
+use crate::work::{Context, Work, changes_watches};
+use crate::works::Works;
+
+/// Why an incomplete or a waiting line is dropped.
+const NO_MEMORY: &str = "the memory for incomplete lines is used up: send each line at once, or try again later";
 
 /// A client that has connected.
 pub(crate) struct Arrival {
@@ -32,22 +37,37 @@ pub(crate) struct Arrival {
     /// Whether scan keys may cross the connection.
     pub(crate) takes_keys: bool,
     pub(crate) final_writes: FinalWrites,
+    /// Owner of the tasks of its lines.
+    pub(crate) spawner: Arc<dyn SpawnConnection>,
 }
 
 /// Why a connection ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// The client has disconnected, or does not read.
+    /// The client has disconnected.
     Gone,
+    /// The client does not read. It may have read a part of a line, so that no reason can follow.
+    Slow,
     /// The relay closes it; the client gets the reason.
     Close(RpcError),
 }
 
-type Running = Pin<Box<dyn Future<Output = Finished> + Send>>;
 type Parsed = Result<Line, Refused>;
-/// What runs the connection to the backend.
-type BackendDriver = Pin<Box<dyn Future<Output = ()> + Send>>;
-type BackendLink = (BackendDriver, mpsc::Receiver<Changed>);
+
+/// A line that waits, counted among the incomplete input.
+struct Parked {
+    input: Input,
+    until: Until,
+}
+
+/// Until when a line waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// Its rate.
+    Time(Instant),
+    /// The end of another line that changes watches.
+    Watches,
+}
 
 struct Connection<S> {
     handles: Arc<Handles>,
@@ -55,17 +75,19 @@ struct Connection<S> {
     session: Session,
     context: Context,
     mail: MailboxReceiver,
-    /// Memory of what its watches have found.
+    /// Memory of its subscriptions, and of what they have found.
     found: LedgerShare,
     pace: Pace,
     tip: watch::Receiver<Option<crate::tip::Tip>>,
-    /// The connection to the backend, and its notifications.
-    backend: Option<BackendLink>,
-    works: FuturesUnordered<Running>,
-    /// A line that waits for its rate.
-    delayed: Option<(Instant, Parsed)>,
-    /// A line that changes watches and waits for another one that does.
-    waiting: Option<Work>,
+    /// Notifications of the backend.
+    backend: Option<mpsc::Receiver<Changed>>,
+    /// Each result with whether its line has changed watches.
+    works: Works<(bool, Work)>,
+    parked: Option<Parked>,
+    /// A watch is being registered or ended: the mailbox is not read, so that no message of a watch is taken before the
+    /// session knows it.
+    is_registering: bool,
+    /// A line that changes watches is not answered yet.
     changes_watches: bool,
     has_watched: bool,
     /// The client sends no more.
@@ -86,19 +108,24 @@ where
     if connection.has_watched {
         connection.handles.detection.leave(&connection.context.mailbox);
     }
-    if let End::Close(error) = end {
-        tracing::debug!(client = %arrival.client, reason = error.message, "closing an Electrum connection");
-        close(connection.lines, final_writes, error, within).await;
+    match end {
+        End::Gone => {}
+        End::Slow => {
+            connection.handles.traffic.slow_clients_cut.inc();
+            tracing::debug!(client = %arrival.client, "closing an Electrum connection whose client does not read");
+        }
+        End::Close(error) => {
+            tracing::debug!(client = %arrival.client, reason = error.message, "closing an Electrum connection");
+            // Its tasks end before the close, which waits for the client.
+            let lines = connection.into_lines();
+            close(lines, final_writes, error, within).await;
+        }
     }
 }
 
 /// Ends a connection with the reason.
-pub(crate) async fn close<S>(
-    mut lines: Lines<S>,
-    final_writes: FinalWrites,
-    error: RpcError,
-    within: std::time::Duration,
-) where
+pub(crate) async fn close<S>(mut lines: Lines<S>, final_writes: FinalWrites, error: RpcError, within: Duration)
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     final_writes.begin();
@@ -115,16 +142,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let settings = handles.settings.now();
         let timeouts = handles.timeouts;
         let (mailbox, mail) = handles.detection.mailbox(network_of(arrival.client));
-        let address = settings.electrum.backend.clone();
-        let (handle, backend) = address
+        let works = Works::new(Arc::clone(&arrival.spawner));
+        let (handle, backend) = settings
+            .electrum
+            .backend
+            .clone()
             .map(|address| {
-                let (handle, driver, changes) = Backend::new(address, timeouts.backend);
-                let driver: BackendDriver = Box::pin(driver.run());
-                (handle, (driver, changes))
+                let (handle, driver, changes) = Backend::new(address, timeouts, handles.backend.clone());
+                works.run(driver.run());
+                (handle, changes)
             })
             .unzip();
         let options = Options {
             takes_keys: arrival.takes_keys,
+            max_labels: settings.max_labels_per_watch,
+            max_watches: settings.max_watches_per_connection,
             has_backend: handle.is_some(),
             is_positional: settings.electrum.positional_notifications,
             timeouts,
@@ -145,9 +177,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             pace: Pace::of_requests(),
             tip: handles.tip.clone(),
             backend,
-            works: FuturesUnordered::new(),
-            delayed: None,
-            waiting: None,
+            works,
+            parked: None,
+            is_registering: false,
             changes_watches: false,
             has_watched: false,
             has_ended: false,
@@ -156,30 +188,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    fn into_lines(self) -> Lines<S> {
+        self.lines
+    }
+
     async fn run(&mut self, ending: &mut Shutdown) -> End {
         let idle = self.handles.timeouts.idle;
         loop {
-            let is_at_rest = self.delayed.is_none() && self.waiting.is_none();
-            if self.has_ended && is_at_rest && self.works.is_empty() {
+            let is_at_rest = self.parked.is_none();
+            let works = self.works.len();
+            if self.has_ended && is_at_rest && works == 0 {
                 return End::Gone;
             }
-            let reads = self.works.len() < LINES_IN_WORK && is_at_rest && !self.has_ended;
-            let takes_mail = !self.changes_watches && self.session.takes_mail();
+            let reads = works < LINES_IN_WORK && is_at_rest && !self.has_ended;
+            let takes_mail = !self.is_registering && self.session.takes_mail();
             let next = self.session.next();
-            let delayed = self.delayed.as_ref().map(|(at, _)| *at);
+            let resumes = self.parked.as_ref().and_then(|parked| match parked.until {
+                Until::Time(at) => Some(at),
+                Until::Watches => None,
+            });
             let step = tokio::select! {
                 _ = shutdown_requested(ending) => {
                     Err(End::Close(RpcError::unavailable("the relay is shutting down or restarting: connect again")))
                 }
-                Some(finished) = self.works.next() => self.finished(finished).await,
-                read = self.lines.next(), if reads => self.received(read),
-                () = at(delayed) => {
-                    let line = self.delayed.take();
-                    line.into_iter().for_each(|(_, line)| self.begin(line));
-                    Ok(())
-                }
+                work = self.works.next(), if works > 0 => self.worked(work).await,
+                read = self.lines.next(), if reads => self.received(read).await,
+                () = at(resumes) => self.resume().await,
                 message = self.mail.next(), if takes_mail => self.deliver(message),
-                Ok(()) = self.tip.changed() => self.new_tip().await,
+                Ok(()) = self.tip.changed() => {
+                    self.session.mempool_is_scanned();
+                    self.new_tip().await
+                }
                 changed = backend_changed(&mut self.backend) => {
                     let line = self.session.backend_changed(changed.script, changed.status.as_deref());
                     self.write(line.as_slice()).await
@@ -193,10 +232,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Err(end) = step {
                 return end;
             }
-            if self.session.wants_earlier_scans() && !self.changes_watches {
-                self.changes_watches = true;
-                let work = Work::earlier_scans();
-                self.works.push(Box::pin(work.run(self.context.clone())));
+            if !self.is_registering
+                && !self.changes_watches
+                && self
+                    .parked
+                    .as_ref()
+                    .is_some_and(|parked| parked.until == Until::Watches)
+                && let Err(end) = self.resume().await
+            {
+                return end;
+            }
+            if self.session.wants_earlier_scans() && !self.is_registering {
+                self.start(Work::earlier_scans());
             }
             let due = self.session.due(Instant::now());
             if let Err(end) = self.write(&due).await {
@@ -205,14 +252,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Writes lines, within a time for all of them that grows with their size.
     async fn write(&mut self, lines: &[String]) -> Result<(), End> {
         if lines.is_empty() {
             return Ok(());
         }
-        self.lines.write(lines).await.map_err(|_| End::Gone)
+        let bytes: usize = lines.iter().map(String::len).sum();
+        let within = self.handles.timeouts.write + Duration::from_secs(bytes as u64 / SLOWEST_READER);
+        match timeout(within, self.lines.write(lines)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => Err(End::Slow),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(End::Slow),
+        }
     }
 
-    fn received(&mut self, read: Read) -> Result<(), End> {
+    async fn received(&mut self, read: Read) -> Result<(), End> {
         let line = match read {
             Read::Line(line) => line,
             Read::TooLong => {
@@ -224,10 +279,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let message = format!("the line was not complete within {within} s");
                 return Err(End::Close(RpcError::invalid(message)));
             }
-            Read::Evicted => {
-                let message = "the memory for incomplete lines is used up: send each line at once, or try again later";
-                return Err(End::Close(RpcError::unavailable(message)));
-            }
+            Read::Evicted => return Err(End::Close(RpcError::unavailable(NO_MEMORY))),
             Read::End => {
                 // What it has asked is still answered.
                 self.has_ended = true;
@@ -238,55 +290,102 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let now = Instant::now();
         self.last_request = now;
         let parsed = parse(&line);
-        // It may have keys.
-        drop(line);
-        let requests = match &parsed {
-            Ok(Line::Batch(parts)) => u32::try_from(parts.len()).unwrap_or(u32::MAX),
-            _ => 1,
-        };
+        let requests = parsed.as_ref().map_or(1, Line::len);
+        let requests = u32::try_from(requests).unwrap_or(u32::MAX);
         let own = self.pace.accept(requests, now);
         let of_address = self.handles.paces.accept(self.context.mailbox.address(), requests, now);
         let ready = own.max(of_address);
         if ready > now {
-            self.delayed = Some((ready, parsed));
-        } else {
-            self.begin(parsed);
+            self.park(&line, Until::Time(ready));
+            return Ok(());
         }
-        Ok(())
+        self.begin(line, parsed).await
     }
 
-    fn begin(&mut self, line: Parsed) {
-        let work = Work::begin(line, &mut self.session);
-        // One at a time: while a watch is registered, the mailbox is not read, so that no message of the watch is taken
-        // before its answer.
-        if work.is_of_watches() {
-            if self.changes_watches {
-                self.waiting = Some(work);
-                return;
-            }
-            self.changes_watches = true;
-            self.has_watched = true;
-        }
-        self.works.push(Box::pin(work.run(self.context.clone())));
+    /// Keeps a line until its time. As text: it is larger when it is parsed.
+    fn park(&mut self, line: &[u8], until: Until) {
+        let mut buffer = Buffer::default();
+        buffer.append(line, line.len(), |_| {});
+        let input = self.handles.input.begin();
+        input.park(buffer);
+        self.parked = Some(Parked { input, until });
     }
 
-    async fn finished(&mut self, finished: Finished) -> Result<(), End> {
-        let is_of_watches = finished.is_of_watches;
-        let (line, shares) = finished.line(&mut self.session, &self.handles);
+    /// The time of the parked line has come.
+    async fn resume(&mut self) -> Result<(), End> {
+        let Some(parked) = self.parked.take() else {
+            return Ok(());
+        };
+        let Ok(buffer) = parked.input.resume() else {
+            return Err(End::Close(RpcError::unavailable(NO_MEMORY)));
+        };
+        let line = Zeroizing::new(buffer.into_vec());
+        let parsed = parse(&line);
+        self.begin(line, parsed).await
+    }
+
+    async fn begin(&mut self, line: Zeroizing<Vec<u8>>, parsed: Parsed) -> Result<(), End> {
+        let is_of_watches = parsed.as_ref().is_ok_and(|line| line.has(changes_watches));
+        // One at a time.
+        if is_of_watches && (self.changes_watches || self.is_registering) {
+            self.park(&line, Until::Watches);
+            return Ok(());
+        }
+        drop(line);
+        let work = Work::begin(parsed, &mut self.session);
+        self.changes_watches |= is_of_watches;
+        self.has_watched |= is_of_watches;
+        self.go_on(work).await
+    }
+
+    fn start(&mut self, work: Work) {
+        let (is_registering, context) = (work.is_registering(), self.context.clone());
+        self.is_registering |= is_registering;
+        self.works
+            .begin(async move { (is_registering, work.run(context).await) });
+    }
+
+    /// The questions of a line are answered.
+    async fn worked(&mut self, work: Option<(bool, Work)>) -> Result<(), End> {
+        let Some((is_registering, mut work)) = work else {
+            return Err(End::Close(RpcError::internal(
+                "a request has failed: please report this bug",
+            )));
+        };
+        if is_registering {
+            self.is_registering = false;
+            work.watches_are_registered(&mut self.session);
+            self.count();
+        }
+        self.go_on(work).await
+    }
+
+    /// Begins what is to be asked for a line, or answers it.
+    async fn go_on(&mut self, mut work: Work) -> Result<(), End> {
+        if !work.has_questions() {
+            // Those of its requests that change watches were all refused at once.
+            work.watches_are_registered(&mut self.session);
+        }
+        if work.has_questions() {
+            self.start(work);
+            return Ok(());
+        }
+        let is_of_watches = work.changes_watches;
+        let (line, shares) = work.line(&mut self.session, &self.handles);
         self.write(line.as_slice()).await?;
         drop((line, shares));
         // The tip may have changed between the look at it and the answer.
         self.new_tip().await?;
-        self.session.written(Instant::now());
         if is_of_watches {
-            self.found.resize(self.session.bytes());
+            self.session.written(Instant::now());
             self.changes_watches = false;
-            if let Some(work) = self.waiting.take() {
-                self.changes_watches = true;
-                self.works.push(Box::pin(work.run(self.context.clone())));
-            }
         }
         Ok(())
+    }
+
+    /// Counts the memory of what was found.
+    fn count(&mut self) {
+        self.found.resize(self.session.bytes() + self.context.extents.bytes());
     }
 
     /// Takes a message of a watch, and those queued after it, so that they share a notification.
@@ -304,7 +403,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         {
             self.session.mail(message);
         }
-        self.found.resize(self.session.bytes());
+        self.count();
         Ok(())
     }
 
@@ -323,17 +422,15 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// Runs the connection to the backend up to its next notification.
-async fn backend_changed(backend: &mut Option<BackendLink>) -> Changed {
-    let Some((driver, changes)) = backend else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        () = driver => {}
-        Some(changed) = changes.recv() => return changed,
+/// The next notification of the backend; never, without one.
+async fn backend_changed(backend: &mut Option<mpsc::Receiver<Changed>>) -> Changed {
+    if let Some(changes) = backend {
+        if let Some(changed) = changes.recv().await {
+            return changed;
+        }
+        // Its task has ended: a panic, which is logged.
+        *backend = None;
     }
-    // It ends only with its connection.
-    *backend = None;
     std::future::pending().await
 }
 

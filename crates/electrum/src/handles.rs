@@ -8,9 +8,11 @@ use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_service::{FeeSource, FirstBlocks, KeyWork, Settings};
 use sdk_relay_telemetry::Traffic;
-use sdk_relay_transport::{AnswerBudget, InputBudget};
-use tokio::sync::watch;
+use sdk_relay_transport::{AddressPermits, AnswerBudget, InputBudget};
+use tokio::sync::{Semaphore, watch};
 
+use crate::backend::BackendState;
+use crate::limits::ADDRESS_FACTOR;
 use crate::metrics::ElectrumMetrics;
 use crate::node::Node;
 use crate::pace::Paces;
@@ -62,6 +64,11 @@ pub struct Handles {
     pub(crate) timeouts: Timeouts,
     pub(crate) node: Node,
     pub(crate) paces: Paces,
+    /// Rates of new subscriptions.
+    pub(crate) subscription_paces: Paces,
+    /// Watches of each address.
+    pub(crate) address_watches: AddressPermits,
+    pub(crate) backend: BackendState,
     pub(crate) tip: watch::Receiver<Option<Tip>>,
 }
 
@@ -84,6 +91,9 @@ impl Handles {
             metrics,
             timeouts,
         } = parts;
+        let of_address = settings.now().max_watches_per_connection.saturating_mul(ADDRESS_FACTOR);
+        let of_address = of_address.clamp(1, Semaphore::MAX_PERMITS);
+        let backend = BackendState::new(metrics.clone());
         let node = Node::new(Arc::clone(&chain), fees, tip.clone(), timeouts.node);
         let followed = Arc::clone(&hub);
         let follow = async move { tip::follow(&followed, &*chain, timeouts.node, sender).await };
@@ -100,7 +110,10 @@ impl Handles {
             metrics,
             timeouts,
             node,
-            paces: Paces::default(),
+            paces: Paces::of_requests(),
+            subscription_paces: Paces::of_subscriptions(),
+            address_watches: AddressPermits::new(Semaphore::MAX_PERMITS, of_address),
+            backend,
             tip,
         };
         (Arc::new(handles), follow)

@@ -7,11 +7,17 @@ use std::time::Duration;
 pub const MAX_LINE: usize = 1_000_000;
 /// Largest number of requests in a batch. Their answers are sent together, so they wait for the slowest.
 pub(crate) const MAX_BATCH: usize = 100;
-/// Largest number of labels of a subscription. Each costs a point multiplication at the subscription, and little in the
-/// scan.
-pub(crate) const MAX_LABELS: usize = 1_000;
-/// Largest number of subscriptions of one connection, of silent payments and of scripts each.
-pub(crate) const MAX_SUBSCRIPTIONS: usize = 1_000;
+/// Longest id of a request. Clients send numbers and short texts.
+pub(crate) const MAX_ID: usize = 1_000;
+/// Bytes of the parameters of a batch that wait until its subscriptions are registered. Those of 99 requests about
+/// scripts are 7 KB.
+pub(crate) const LATER_BYTES: usize = 64 << 10;
+/// Bytes per second that a client accepts at least. The largest answers, 16 MiB, take a quarter of an hour then.
+pub(crate) const SLOWEST_READER: u64 = 16 << 10;
+/// Largest number of subscriptions to scripts of one connection.
+pub(crate) const MAX_SCRIPTS: usize = 1_000;
+/// Watches of one address (IPv6: of one /64), as a multiple of `limits.watches_per_connection`.
+pub(crate) const ADDRESS_FACTOR: usize = 10;
 /// Transactions in one notification: progress reaches the client between them.
 pub(crate) const PAGE: usize = 100;
 /// Lines that one connection has in work at once. Further ones are not read, so that a client that sends faster than
@@ -41,10 +47,15 @@ pub(crate) const NODE_REQUESTS_PER_ADDRESS: usize = 2;
 
 /// Interval of subscriptions after the first [`SUBSCRIPTIONS_AT_ONCE`]: each new one scans the whole mempool.
 pub(crate) const SUBSCRIPTION_INTERVAL: Duration = Duration::from_secs(10);
-/// Subscriptions of a connection in a short time. A wallet program has a few.
+/// Subscriptions of a connection in a short time, however few watches it may have: each replaces the one before of the
+/// same wallet.
+pub(crate) const SUBSCRIPTIONS_AT_LEAST: u32 = 20;
+/// Subscriptions of one address in a short time. A wallet program has a few.
 pub(crate) const SUBSCRIPTIONS_AT_ONCE: u32 = 100;
 
 /// Requests to the backend that wait for it, and messages of it that wait for the client: of one connection.
 pub(crate) const BACKEND_AHEAD: usize = 64;
+/// Scripts that are subscribed to again at once after the connection to the backend was lost.
+pub(crate) const AGAIN_AT_ONCE: usize = 16;
 /// Longest line of the backend: the hex digits of a block that is one transaction.
 pub(crate) const BACKEND_LINE: usize = 8_100_000;

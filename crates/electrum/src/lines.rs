@@ -12,7 +12,7 @@ use sdk_relay_transport::{Buffer, Evicted, Input, InputBudget};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::WaitForCancellationFutureOwned;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::limits::MAX_LINE;
 
@@ -27,7 +27,7 @@ const YIELD_BYTES: usize = 64 << 10;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     /// A line without its end.
-    Line(Vec<u8>),
+    Line(Zeroizing<Vec<u8>>),
     /// The line is longer than [`MAX_LINE`].
     TooLong,
     /// The line was not complete in time.
@@ -49,7 +49,7 @@ pub(crate) struct Lines<S> {
     /// It waits for more bytes: its buffer is parked in the budget.
     unfinished: Option<Unfinished>,
     /// Bytes after the last line.
-    ahead: Vec<u8>,
+    ahead: Zeroizing<Vec<u8>>,
 }
 
 struct Unfinished {
@@ -65,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
             budget,
             current: Buffer::default(),
             unfinished: None,
-            ahead: Vec::new(),
+            ahead: Zeroizing::default(),
         }
     }
 
@@ -74,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
         poll_fn(|cx| self.poll_line(cx)).await
     }
 
-    /// Writes lines. The stream has a write timeout.
+    /// Writes lines.
     pub(crate) async fn write(&mut self, lines: &[String]) -> io::Result<()> {
         let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
         for line in lines {
@@ -146,12 +146,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lines<S> {
             return None;
         };
         self.unfinished = None;
-        self.ahead = input.get(end + 1..).unwrap_or_default().to_vec();
-        let mut line = if self.current.is_empty() {
+        self.ahead = Zeroizing::new(input.get(end + 1..).unwrap_or_default().to_vec());
+        let mut line = Zeroizing::new(if self.current.is_empty() {
             Vec::new()
         } else {
             std::mem::take(&mut self.current).into_vec()
-        };
+        });
         if line.last() == Some(&b'\r') {
             line.pop();
         }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn line(text: &str) -> Read {
-        Read::Line(text.as_bytes().to_vec())
+        Read::Line(text.as_bytes().to_vec().into())
     }
 
     #[tokio::test(start_paused = true)]

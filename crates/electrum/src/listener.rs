@@ -27,6 +27,7 @@ pub async fn serve_electrum(handles: Arc<Handles>, listener: Listener, tls: Opti
             continue;
         };
         let (handles, tls, mut ending) = (Arc::clone(&handles), tls.clone(), ending.clone());
+        let owner = Arc::clone(&spawner);
         let connection = async move {
             let _refusal = refusal;
             let final_writes = stream.final_writes();
@@ -47,6 +48,7 @@ pub async fn serve_electrum(handles: Arc<Handles>, listener: Listener, tls: Opti
                 client: peer.ip(),
                 takes_keys,
                 final_writes,
+                spawner: owner,
             };
             serve(handles, stream, arrival, ending).await;
         };

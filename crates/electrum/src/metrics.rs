@@ -37,6 +37,10 @@ struct Labels {
 pub struct ElectrumMetrics {
     /// Open connections.
     pub(crate) connections: Gauge,
+    /// Open connections to the backend.
+    pub(crate) backend_connections: Gauge,
+    /// Connections to the backend that were lost or not made.
+    pub(crate) backend_failures: Counter,
     requests: Family<Labels, Counter>,
     private_requests: Family<Labels, Counter>,
 }
@@ -104,10 +108,21 @@ impl ElectrumMetrics {
             "Requests over the Electrum protocol that are about no payment, by class and result",
             self.requests.clone(),
         );
-        private.sub_registry_with_prefix("sdk_relay").register(
+        let private = private.sub_registry_with_prefix("sdk_relay");
+        private.register(
             "electrum_private_requests",
             "Requests over the Electrum protocol about payments and transactions, by class and result",
             self.private_requests.clone(),
+        );
+        private.register(
+            "electrum_backend_connections",
+            "Current connections to the Electrum server in electrum.backend: one for each client that needs it",
+            self.backend_connections.clone(),
+        );
+        private.register(
+            "electrum_backend_failures",
+            "Connections to the Electrum server in electrum.backend that were lost or not made",
+            self.backend_failures.clone(),
         );
     }
 

@@ -27,9 +27,19 @@ pub(crate) struct Subscribed {
     /// Ascending; 0 is always the first.
     pub(crate) labels: Vec<u32>,
     pub(crate) start_height: u32,
-    /// Whether blocks before the start can have payments.
-    pub(crate) has_earlier: bool,
+    pub(crate) earlier: EarlierBlocks,
     pub(crate) watch_id: String,
+}
+
+/// The blocks before the start of a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EarlierBlocks {
+    /// They have no silent payments, or the subscription has them.
+    Nothing,
+    /// Not scanned; or with fewer labels, by a watch that goes on until they are scanned with all.
+    Unscanned,
+    /// By the watch of the subscription before it.
+    Watched,
 }
 
 /// Watches of the blocks before the start of subscriptions, by address.

@@ -73,7 +73,7 @@ struct Output {
     script: ScriptHash,
     found: Found,
     spend: Option<Spend>,
-    /// The subscription, and the watch of it that has found the output.
+    /// The subscription, and the newest watch of it that has found the output.
     address: Arc<str>,
     watch: u64,
 }
@@ -129,6 +129,11 @@ impl Outputs {
         self.by_outpoint.len().max(self.scripts.len()) * OUTPUT_BYTES
     }
 
+    /// Whether an output is known.
+    pub(crate) fn contains(&self, outpoint: &OutPoint) -> bool {
+        self.by_outpoint.contains_key(outpoint)
+    }
+
     /// A watch has found an output, or found it in a block.
     pub(crate) fn found(&mut self, outpoint: OutPoint, found: Found, address: &Arc<str>, watch: u64) -> ScriptHash {
         let script = ScriptHash::of_key(&found.key);
@@ -136,12 +141,14 @@ impl Outputs {
         of_script.outputs.insert(outpoint);
         of_script.has_ended = false;
         let before = self.by_outpoint.remove(&outpoint);
+        let by = before.as_ref().filter(|output| output.address == *address);
         let output = Output {
             script,
             found,
+            // The watch before it may have a higher number: each finds a live output.
+            watch: by.map_or(watch, |output| output.watch.max(watch)),
             spend: before.and_then(|output| output.spend),
             address: Arc::clone(address),
-            watch,
         };
         self.by_outpoint.insert(outpoint, output);
         script
@@ -152,8 +159,15 @@ impl Outputs {
         self.remove(outpoint)
     }
 
-    /// A transaction spends an output, or is found in another place.
-    pub(crate) fn spent(&mut self, outpoint: OutPoint, spend: Spend) -> Option<ScriptHash> {
+    /// A transaction spends an output, or is found in another place. One that is reported by its height only is the one
+    /// that was reported there before.
+    pub(crate) fn spent(&mut self, outpoint: OutPoint, mut spend: Spend) -> Option<ScriptHash> {
+        let known = self.by_outpoint.get(&outpoint).and_then(|output| output.spend);
+        if spend.txid.is_none()
+            && let Some(known) = known.filter(|known| known.place == spend.place)
+        {
+            spend = known;
+        }
         let script = self.unspent(outpoint);
         let output = self.by_outpoint.get_mut(&outpoint)?;
         output.spend = Some(spend);
@@ -184,10 +198,12 @@ impl Outputs {
         }
     }
 
-    /// A new watch of a subscription has scanned everything: outputs that it has not found are gone. Returns their
-    /// scripts.
-    pub(crate) fn scanned(&mut self, address: &str, watch: u64) -> Vec<ScriptHash> {
-        let gone = self.outpoints_where(|output| &*output.address == address && output.watch != watch);
+    /// A new watch of a subscription has scanned these places: outputs there that neither it nor a later one has found
+    /// are gone. Returns their scripts.
+    pub(crate) fn scanned(&mut self, address: &str, watch: u64, places: impl Fn(Place) -> bool) -> Vec<ScriptHash> {
+        let is_gone =
+            |output: &Output| &*output.address == address && output.watch < watch && places(output.found.place);
+        let gone = self.outpoints_where(is_gone);
         gone.into_iter().filter_map(|outpoint| self.remove(outpoint)).collect()
     }
 
@@ -207,13 +223,25 @@ impl Outputs {
         place.or_else(|| self.spenders.get(&txid).map(|(place, _)| *place))
     }
 
-    /// The status of a script: `null` without transactions.
+    /// The status of a script: `null` without transactions. A transaction of which only the block is known is not in
+    /// the history; but the status differs from that of an unspent output, so that the client asks again.
     pub(crate) fn status(&self, script: ScriptHash) -> Option<String> {
         let history = self.transactions(script);
         if history.is_empty() {
             return None;
         }
-        let all: String = history.iter().map(|tx| format!("{}:{}:", tx.txid, tx.height)).collect();
+        let known = history.iter().map(|tx| format!("{}:{}:", tx.txid, tx.height));
+        let unknown = self
+            .outputs(script)
+            .filter_map(|(outpoint, output)| match output.spend {
+                Some(Spend {
+                    txid: None,
+                    place: Place::Block(height),
+                    ..
+                }) => Some(format!("{outpoint} spent:{height}:")),
+                _ => None,
+            });
+        let all: String = known.chain(unknown).collect();
         Some(sha256::Hash::hash(all.as_bytes()).to_string())
     }
 

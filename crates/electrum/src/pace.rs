@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::limits::{ADDRESSES, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND};
+use crate::limits::{ADDRESSES, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE};
 
 /// The rate of one client, or of one kind of its requests.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +58,12 @@ impl Pace {
 }
 
 /// Rates by address.
-#[derive(Debug, Default)]
-pub(crate) struct Paces(Mutex<Tracked>);
+#[derive(Debug)]
+pub(crate) struct Paces {
+    /// That of an address without requests.
+    new: Pace,
+    tracked: Mutex<Tracked>,
+}
 
 #[derive(Debug, Default)]
 struct Tracked {
@@ -69,12 +73,39 @@ struct Tracked {
 }
 
 impl Paces {
+    /// Of requests.
+    pub(crate) fn of_requests() -> Self {
+        Self::new(Pace::of_requests())
+    }
+
+    /// Of new subscriptions.
+    pub(crate) fn of_subscriptions() -> Self {
+        Self::new(Pace::new(SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE))
+    }
+
+    fn new(new: Pace) -> Self {
+        Self {
+            new,
+            tracked: Mutex::default(),
+        }
+    }
+
     /// As [`Pace::accept`]. Loopback addresses, from which all clients of a proxy come, are not limited.
     pub(crate) fn accept(&self, address: IpAddr, requests: u32, now: Instant) -> Instant {
+        self.of(address, now, |pace| pace.accept(requests, now)).unwrap_or(now)
+    }
+
+    /// As [`Pace::accept_now`].
+    pub(crate) fn accept_now(&self, address: IpAddr, now: Instant) -> bool {
+        self.of(address, now, |pace| pace.accept_now(now)).unwrap_or(true)
+    }
+
+    /// `None`: the address is not limited.
+    fn of<T>(&self, address: IpAddr, now: Instant, use_up: impl FnOnce(&mut Pace) -> T) -> Option<T> {
         if address.to_canonical().is_loopback() {
-            return now;
+            return None;
         }
-        let mut tracked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tracked = self.tracked.lock().unwrap_or_else(PoisonError::into_inner);
         let Tracked { paces, cleared } = &mut *tracked;
         if paces.len() >= ADDRESSES && cleared.is_none_or(|last| now >= last + Duration::from_secs(1)) {
             paces.retain(|_, pace| !pace.is_idle(now));
@@ -86,7 +117,7 @@ impl Paces {
         } else {
             IpAddr::from([0; 4])
         };
-        paces.entry(key).or_insert_with(Pace::of_requests).accept(requests, now)
+        Some(use_up(paces.entry(key).or_insert(self.new)))
     }
 }
 
@@ -114,7 +145,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn addresses_are_limited_each_and_loopback_is_not() {
-        let (paces, now) = (Paces::default(), Instant::now());
+        let (paces, now) = (Paces::of_requests(), Instant::now());
         let address = |n: u32| IpAddr::from((n + (1 << 24)).to_be_bytes());
         assert!(paces.accept(address(1), 2 * REQUESTS_AT_ONCE, now) == now);
         assert!(paces.accept(address(1), 1, now) > now);
@@ -123,6 +154,16 @@ mod tests {
         for n in 0..2 * ADDRESSES as u32 {
             paces.accept(address(n), 1, now);
         }
-        assert!(paces.0.lock().unwrap().paces.len() <= ADDRESSES + 1);
+        assert!(paces.tracked.lock().unwrap().paces.len() <= ADDRESSES + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_connections_of_an_address_share_its_rate_of_subscriptions() {
+        let (paces, now) = (Paces::of_subscriptions(), Instant::now());
+        let [one, other] = [1, 2].map(|n| IpAddr::from([192, 0, 2, n]));
+        assert!((0..SUBSCRIPTIONS_AT_ONCE).all(|_| paces.accept_now(one, now)));
+        assert!(!paces.accept_now(one, now));
+        assert!(paces.accept_now(other, now) && paces.accept_now([127, 0, 0, 1].into(), now));
+        assert!(paces.accept_now(one, now + SUBSCRIPTION_INTERVAL));
     }
 }

@@ -1,11 +1,19 @@
 //! Parses lines: JSON-RPC 2.0, one request or one batch in each.
+//!
+//! Parameters are kept as text: a parsed tree of JSON takes up to 75 times as much memory as its text. [`Args`] reads
+//! the values that a method has.
+//!
+//! [`Args`]: crate::args::Args
 
+use std::fmt;
+
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use crate::error::RpcError;
-use crate::limits::{MAX_BATCH, MAX_METHOD};
+use crate::limits::{MAX_BATCH, MAX_ID, MAX_METHOD};
 
 /// The id of a request, as the client wrote it.
 pub(crate) type Id = Box<RawValue>;
@@ -30,14 +38,9 @@ pub(crate) struct Call {
     pub(crate) params: Params,
 }
 
-/// Parameters of a request.
-#[derive(Debug)]
-pub(crate) enum Params {
-    /// By position.
-    Positional(Vec<Value>),
-    /// By name.
-    Named(Map<String, Value>),
-}
+/// Parameters of a request: the text of a list or of an object; empty if there are none. They may contain keys.
+#[derive(Clone, Default)]
+pub(crate) struct Params(Zeroizing<String>);
 
 /// A line, or a part of a batch, that is no request.
 #[derive(Debug)]
@@ -53,8 +56,8 @@ struct Envelope<'a> {
     #[serde(default, borrow, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     method: String,
-    #[serde(default)]
-    params: Option<Value>,
+    #[serde(default, borrow)]
+    params: Option<&'a RawValue>,
 }
 
 /// The id alone, for the answer to what is otherwise wrong.
@@ -69,6 +72,76 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+/// The values of a list of at most this many.
+struct AtMost(usize);
+
+impl<'de> Visitor<'de> for AtMost {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {} values", self.0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            if values.len() == self.0 {
+                return Err(A::Error::invalid_length(values.len() + 1, &self));
+            }
+            values.push(value);
+        }
+        Ok(values)
+    }
+}
+
+/// The values of a list; `None` if it is none, or has more than `most`. No more are read.
+pub(crate) fn list(text: &str, most: usize) -> Option<Vec<&RawValue>> {
+    serde_json::Deserializer::from_str(text)
+        .deserialize_seq(AtMost(most))
+        .ok()
+}
+
+impl Params {
+    /// The text.
+    pub(crate) fn get(&self) -> &str {
+        &self.0
+    }
+
+    /// Number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Without the values.
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Params({} bytes)", self.0.len())
+    }
+}
+
+impl Line {
+    /// Number of requests.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Batch(parts) => parts.len(),
+        }
+    }
+
+    fn calls(&self) -> Vec<&Call> {
+        match self {
+            Self::One(call) => vec![call],
+            Self::Batch(parts) => parts.iter().filter_map(|part| part.as_ref().ok()).collect(),
+        }
+    }
+
+    /// Whether one of its requests is of this kind.
+    pub(crate) fn has(&self, is: impl Fn(&Call) -> bool) -> bool {
+        self.calls().into_iter().any(is)
+    }
+}
+
 /// Parses a line. No error contains a part of it: it may have keys.
 ///
 /// # Errors
@@ -80,13 +153,13 @@ pub(crate) fn parse(line: &[u8]) -> Result<Line, Refused> {
     if !whole.get().starts_with('[') {
         return call(whole).map(Line::One);
     }
-    let parts: Vec<&RawValue> = serde_json::from_str(whole.get()).map_err(|_| refused(RpcError::not_json()))?;
-    if parts.is_empty() {
-        return Err(refused(RpcError::invalid("a batch needs at least one request")));
-    }
-    if parts.len() > MAX_BATCH {
+    // It is valid JSON.
+    let Some(parts) = list(whole.get(), MAX_BATCH) else {
         let message = format!("a batch has at most {MAX_BATCH} requests: send several batches");
         return Err(refused(RpcError::invalid(message)));
+    };
+    if parts.is_empty() {
+        return Err(refused(RpcError::invalid("a batch needs at least one request")));
     }
     Ok(Line::Batch(parts.into_iter().map(call).collect()))
 }
@@ -105,30 +178,41 @@ fn call(part: &RawValue) -> Result<Call, Refused> {
         let id = only.and_then(Result::ok).and_then(|only| only.id);
         let expected = "expected a request: {\"jsonrpc\":\"2.0\",\"id\":…,\"method\":\"…\",\"params\":[…]}";
         return Err(Refused {
-            id: id.map(ToOwned::to_owned),
+            id: short(id)?,
             error: RpcError::invalid(expected),
         });
     };
-    let id = id.map(ToOwned::to_owned);
-    let params = match params {
-        None | Some(Value::Null) => Params::Positional(Vec::new()),
-        Some(Value::Array(values)) => Params::Positional(values),
-        Some(Value::Object(values)) => Params::Named(values),
-        Some(_) => {
-            let error = RpcError::parameter("params: expected a list, or an object with names");
-            return Err(Refused { id, error });
-        }
-    };
+    let id = short(id)?;
+    let params = params.map_or("", RawValue::get);
+    if !(params.is_empty() || params.starts_with(['[', '{'])) {
+        let error = RpcError::parameter("params: expected a list, or an object with names");
+        return Err(Refused { id, error });
+    }
     if method.len() > MAX_METHOD {
         let error = RpcError::unknown_method(format!("method: expected at most {MAX_METHOD} characters"));
         return Err(Refused { id, error });
     }
-    Ok(Call { id, method, params })
+    Ok(Call {
+        id,
+        method,
+        params: Params(Zeroizing::new(params.to_owned())),
+    })
+}
+
+/// An id that is kept until its request is answered.
+fn short(id: Option<&RawValue>) -> Result<Option<Id>, Refused> {
+    if id.is_some_and(|id| id.get().len() > MAX_ID) {
+        let error = RpcError::invalid(format!("id: expected at most {MAX_ID} bytes"));
+        return Err(Refused { id: None, error });
+    }
+    Ok(id.map(ToOwned::to_owned))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Args;
+    use crate::limits::MAX_LINE;
 
     fn one(line: &str) -> Call {
         match parse(line.as_bytes()) {
@@ -160,9 +244,10 @@ mod tests {
     #[test]
     fn parameters_by_position_or_by_name() {
         let by_position = one(r#"{"jsonrpc":"2.0","id":1,"method":"m","params":["a",1]}"#);
-        assert!(matches!(by_position.params, Params::Positional(values) if values.len() == 2));
+        assert_eq!(by_position.params.get(), r#"["a",1]"#);
         let by_name = one(r#"{"id":1,"method":"m","params":{"a":1}}"#);
-        assert!(matches!(by_name.params, Params::Named(values) if values.len() == 1));
+        assert_eq!(by_name.params.get(), r#"{"a":1}"#);
+        assert!(!format!("{by_name:?}").contains(r#"{"a""#), "they may be keys");
     }
 
     #[test]
@@ -186,6 +271,8 @@ mod tests {
         assert_eq!(parse(br#"{"id":5}"#).unwrap_err().id.unwrap().get(), "5");
         let long = format!(r#"{{"id":1,"method":"{}"}}"#, "m".repeat(MAX_METHOD + 1));
         assert_eq!(code(&long), -32_601);
+        let long = format!(r#"{{"id":"{}","method":"m"}}"#, "i".repeat(MAX_ID));
+        assert_eq!(code(&long), -32_600);
         let deep = "[".repeat(100_000);
         assert_eq!(code(&deep), -32_700);
     }
@@ -207,5 +294,20 @@ mod tests {
         assert!(parts[0].is_err(), "a list is no request");
         let many = format!("[{}]", vec!["1"; MAX_BATCH + 1].join(","));
         assert_eq!(code(&many), -32_600);
+    }
+
+    /// What a parsed line holds is bounded by its text, whatever the text is.
+    #[test]
+    fn a_line_takes_no_more_memory_than_its_text() {
+        let values = |value: &str| vec![value; MAX_LINE / 4 / (value.len() + 1)].join(",");
+        for params in ["[]", "{}", "0", r#"{"a":{}}"#].map(|value| format!("[{}]", values(value))) {
+            let call = one(&format!(r#"{{"id":1,"method":"m","params":{params}}}"#));
+            assert_eq!(call.params.len(), params.len());
+            assert!(Args::new(&call.params, &["a", "b"]).is_err());
+        }
+        // No more parts of a batch are read than it may have.
+        assert!(list(&format!("[{}]", values("0")), MAX_BATCH).is_none());
+        assert_eq!(list("[1, [2], {}]", 3).unwrap()[1].get(), "[2]");
+        assert!(list("[1, 2", 3).is_none());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::error::RpcError;
-use crate::order::EarlierScans;
+use crate::order::{EarlierBlocks, EarlierScans};
 use crate::outputs::ScriptHash;
 
 /// What requests wait for.
@@ -27,16 +27,15 @@ pub(crate) struct Earlier {
     scans: watch::Sender<Scans>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// No request needs it.
     Unscanned,
     /// Its watch is to be registered.
     Wanted,
-    /// By this watch.
-    Running(String),
-    /// By this watch, which still finds new payments; `None`: there was nothing to scan.
-    Done(Option<String>),
+    Running,
+    /// There was nothing to scan, or the watch has scanned it and still finds new payments.
+    Done,
 }
 
 impl Earlier {
@@ -45,23 +44,20 @@ impl Earlier {
         self.scans.subscribe()
     }
 
-    /// A subscription begins.
-    pub(crate) fn begin(&mut self, address: &Arc<str>, has_earlier: bool) {
-        let state = if has_earlier {
-            State::Unscanned
-        } else {
-            State::Done(None)
+    /// A subscription begins, or is widened.
+    pub(crate) fn begin(&mut self, address: &Arc<str>, earlier: EarlierBlocks) {
+        let state = match (earlier, self.by_address.remove(address)) {
+            (EarlierBlocks::Nothing, _) => State::Done,
+            // It finds what it has found before, and goes on.
+            (EarlierBlocks::Watched, Some(before)) => before,
+            (EarlierBlocks::Watched | EarlierBlocks::Unscanned, _) => State::Unscanned,
         };
         self.by_address.insert(Arc::clone(address), state);
     }
 
-    /// A subscription has ended. Returns its watch.
-    pub(crate) fn end(&mut self, address: &str) -> Option<String> {
-        match self.by_address.remove(address) {
-            Some(State::Running(watch_id)) => Some(watch_id),
-            Some(State::Done(watch_id)) => watch_id,
-            Some(State::Unscanned | State::Wanted) | None => None,
-        }
+    /// A subscription has ended.
+    pub(crate) fn end(&mut self, address: &str) {
+        self.by_address.remove(address);
     }
 
     /// A request needs them all. `false`: they are complete.
@@ -81,9 +77,9 @@ impl Earlier {
 
     /// Watches are registered; others are not, and may be wanted again.
     pub(crate) fn registered(&mut self, scans: &EarlierScans) {
-        for (address, watch_id) in &scans.registered {
+        for (address, _) in &scans.registered {
             if let Some(state) = self.by_address.get_mut(address.as_str()) {
-                *state = State::Running(watch_id.clone());
+                *state = State::Running;
             }
         }
         for state in self.by_address.values_mut().filter(|state| **state == State::Wanted) {
@@ -95,9 +91,9 @@ impl Earlier {
     /// The scan of a subscription is complete.
     pub(crate) fn done(&mut self, address: &str) {
         if let Some(state) = self.by_address.get_mut(address)
-            && let State::Running(watch_id) = state
+            && *state == State::Running
         {
-            *state = State::Done(Some(std::mem::take(watch_id)));
+            *state = State::Done;
         }
     }
 
@@ -116,7 +112,7 @@ impl Earlier {
     fn pending(&self) -> usize {
         let states = self.by_address.values();
         states
-            .filter(|state| matches!(state, State::Wanted | State::Running(_)))
+            .filter(|state| matches!(state, State::Wanted | State::Running))
             .count()
     }
 }
@@ -130,8 +126,8 @@ mod tests {
         let mut earlier = Earlier::default();
         let scans = earlier.scans();
         let (one, other): (Arc<str>, Arc<str>) = ("sp1a".into(), "sp1b".into());
-        earlier.begin(&one, true);
-        earlier.begin(&other, false);
+        earlier.begin(&one, EarlierBlocks::Unscanned);
+        earlier.begin(&other, EarlierBlocks::Nothing);
         assert!(!earlier.is_wanted() && earlier.want() && earlier.is_wanted());
         earlier.publish(1);
         assert_eq!(scans.borrow().pending, 2);
@@ -154,7 +150,12 @@ mod tests {
         earlier.done("sp1a");
         earlier.publish(0);
         assert!(!earlier.want() && scans.borrow().pending == 0 && scans.borrow().failure.is_none());
-        assert_eq!(earlier.end("sp1a").as_deref(), Some("watch-2"));
-        assert_eq!(earlier.end("sp1b"), None);
+        // Widened: the watch goes on, or another one is needed.
+        earlier.begin(&one, EarlierBlocks::Watched);
+        assert!(!earlier.want());
+        earlier.begin(&one, EarlierBlocks::Unscanned);
+        assert!(earlier.want() && earlier.is_wanted());
+        earlier.end("sp1a");
+        assert!(!earlier.want());
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::args::Args;
 use crate::ask::{Answer, Ask, BackendCall, Step};
 use crate::error::RpcError;
-use crate::limits::{MAX_HEADERS, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE};
+use crate::limits::{MAX_HEADERS, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_LEAST};
 use crate::methods::{HEADERS, SCRIPTS, SCRIPTS_PREFIX, SUBSCRIBE, UNSUBSCRIBE, unknown};
 use crate::outputs::{Found, Outputs, Place, ScriptHash, Spend};
 use crate::pace::Pace;
@@ -34,6 +34,10 @@ use crate::version::{server_name, version};
 pub(crate) struct Options {
     /// Whether scan keys may cross this connection.
     pub(crate) takes_keys: bool,
+    /// `limits.labels_per_watch`.
+    pub(crate) max_labels: usize,
+    /// `limits.watches_per_connection`.
+    pub(crate) max_watches: usize,
     pub(crate) has_backend: bool,
     pub(crate) is_positional: bool,
     pub(crate) timeouts: Timeouts,
@@ -66,8 +70,20 @@ pub(crate) struct Session {
 #[derive(Clone, Debug)]
 struct Served {
     address: Arc<str>,
+    role: Role,
+    /// Unique within the connection; a later watch has a higher one.
+    number: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It scans from the start, and its payments are reported.
+    Main,
     /// It scans the blocks before the start: its payments are not reported, and their scripts are known.
-    is_earlier: bool,
+    Earlier,
+    /// The watch with this number takes its place. Until that has scanned its blocks, changes of the outputs that this
+    /// one has found are applied.
+    Replaced(u64),
 }
 
 impl Session {
@@ -79,7 +95,7 @@ impl Session {
             by_watch: HashMap::new(),
             earlier: Earlier::default(),
             watches: 0,
-            new_subscriptions: Pace::new(SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE),
+            new_subscriptions: Pace::new(SUBSCRIPTION_INTERVAL, at_once(options.max_watches)),
             outputs: Outputs::default(),
             scripts: HashMap::new(),
             backend_scripts: BTreeSet::new(),
@@ -95,32 +111,32 @@ impl Session {
     fn step(&mut self, Call { method, params, .. }: Call) -> Result<Step, RpcError> {
         let done = |text: Text| Ok(Step::Done(Ok(text)));
         match method.as_str() {
-            "server.version" => version(params).and_then(done),
-            "server.features" => none(params).map(|()| Step::Ask(Ask::Features)),
-            "server.ping" => none(params).and_then(|()| done("null".to_owned())),
-            "server.banner" => none(params).and_then(|()| done(text(&self.banner()))),
-            "server.donation_address" => none(params).and_then(|()| done(text(""))),
-            "server.peers.subscribe" => none(params).and_then(|()| done("[]".to_owned())),
-            HEADERS => none(params).map(|()| Step::Ask(Ask::Tip)),
+            "server.version" => version(&params).and_then(done),
+            "server.features" => none(&params).map(|()| Step::Ask(Ask::Features)),
+            "server.ping" => none(&params).and_then(|()| done("null".to_owned())),
+            "server.banner" => none(&params).and_then(|()| done(text(&self.banner()))),
+            "server.donation_address" => none(&params).and_then(|()| done(text(""))),
+            "server.peers.subscribe" => none(&params).and_then(|()| done("[]".to_owned())),
+            HEADERS => none(&params).map(|()| Step::Ask(Ask::Tip)),
             "blockchain.block.header" => {
-                let mut args = Args::new(params, &["height", "cp_height"])?;
-                without_checkpoint(&mut args, 1)?;
+                let args = Args::new(&params, &["height", "cp_height"])?;
+                without_checkpoint(&args, 1)?;
                 Ok(Step::Ask(Ask::Header(args.required(0)?)))
             }
             "blockchain.block.headers" => {
-                let mut args = Args::new(params, &["start_height", "count", "cp_height"])?;
-                without_checkpoint(&mut args, 2)?;
+                let args = Args::new(&params, &["start_height", "count", "cp_height"])?;
+                without_checkpoint(&args, 2)?;
                 let (start, count) = (args.required(0)?, args.required(1)?.min(MAX_HEADERS));
                 Ok(Step::Ask(Ask::Headers { start, count }))
             }
-            "blockchain.transaction.get" => self.transaction(params),
+            "blockchain.transaction.get" => self.transaction(&params),
             "blockchain.transaction.get_merkle" => {
-                let mut args = Args::new(params, &["tx_hash", "height"])?;
-                let (txid, height) = (txid(&mut args)?, args.required(1)?);
+                let args = Args::new(&params, &["tx_hash", "height"])?;
+                let (txid, height) = (txid(&args)?, args.required(1)?);
                 Ok(Step::Ask(Ask::Merkle { txid, height }))
             }
             "blockchain.transaction.id_from_pos" => {
-                let mut args = Args::new(params, &["height", "tx_pos", "merkle"])?;
+                let args = Args::new(&params, &["height", "tx_pos", "merkle"])?;
                 Ok(Step::Ask(Ask::FromPosition {
                     height: args.required(0)?,
                     position: args.required(1)?,
@@ -128,21 +144,21 @@ impl Session {
                 }))
             }
             "blockchain.transaction.broadcast" => {
-                let mut args = Args::new(params, &["raw_tx"])?;
+                let args = Args::new(&params, &["raw_tx"])?;
                 let hex = args.text(0, "expected a transaction in hex")?;
                 let tx = deserialize_hex(&hex).map_err(|_| args.wrong(0, "expected a transaction in hex"))?;
                 Ok(Step::Ask(Ask::Broadcast(Box::new(tx))))
             }
             "blockchain.estimatefee" => {
-                let mut args = Args::new(params, &["number", "mode"])?;
+                let args = Args::new(&params, &["number", "mode"])?;
                 Ok(Step::Ask(Ask::Estimate(args.required(0)?)))
             }
-            "blockchain.relayfee" => none(params).map(|()| Step::Ask(Ask::RelayFee)),
+            "blockchain.relayfee" => none(&params).map(|()| Step::Ask(Ask::RelayFee)),
             // The node has no histogram, and to make one its whole mempool would have to be read.
-            "mempool.get_fee_histogram" => none(params).and_then(|()| done("[]".to_owned())),
-            SUBSCRIBE => self.subscribe(params),
-            UNSUBSCRIBE => self.unsubscribe(params),
-            method if method.starts_with(SCRIPTS_PREFIX) => self.script(method, params),
+            "mempool.get_fee_histogram" => none(&params).and_then(|()| done("[]".to_owned())),
+            SUBSCRIBE => self.subscribe(&params),
+            UNSUBSCRIBE => self.unsubscribe(&params),
+            method if method.starts_with(SCRIPTS_PREFIX) => self.script(method, &params),
             other => Err(unknown(other)),
         }
     }
@@ -160,9 +176,9 @@ impl Session {
         }
     }
 
-    fn transaction(&self, params: Params) -> Result<Step, RpcError> {
-        let mut args = Args::new(params, &["tx_hash", "verbose"])?;
-        let (txid, is_verbose) = (txid(&mut args)?, args.flag(1)?);
+    fn transaction(&self, params: &Params) -> Result<Step, RpcError> {
+        let args = Args::new(params, &["tx_hash", "verbose"])?;
+        let (txid, is_verbose) = (txid(&args)?, args.flag(1)?);
         let found = self.outputs.transaction(txid);
         match (is_verbose, found, self.options.has_backend) {
             (false, found, _) => Ok(Step::Ask(Ask::Transaction { txid, found })),
@@ -189,7 +205,7 @@ impl Session {
         }
     }
 
-    /// The answers so far were written at this time.
+    /// The answers to all subscriptions so far were written at this time.
     pub(crate) fn written(&mut self, now: Instant) {
         self.subscriptions.values_mut().for_each(|s| s.set_answered(now));
     }
@@ -197,31 +213,38 @@ impl Session {
     /// A message of a watch.
     pub(crate) fn mail(&mut self, message: WatchMessage) {
         // Of a watch that has ended meanwhile.
-        let Some(Served { address, is_earlier }) = self.by_watch.get(message.watch_id()).cloned() else {
+        let Some(Served { address, role, number }) = self.by_watch.get(message.watch_id()).cloned() else {
             return;
         };
         let Some(subscription) = self.subscriptions.get_mut(&address) else {
             return;
         };
+        let is_main = role == Role::Main;
         match message {
-            WatchMessage::Progress(progress) if is_earlier => {
-                if progress.progress >= 1.0 {
-                    self.earlier.done(&address);
-                    self.publish_scans();
-                }
-            }
             WatchMessage::Progress(progress) => {
-                subscription.progressed(progress.progress);
-                if progress.progress >= 1.0 {
-                    let gone = self.outputs.scanned(&address, subscription.watch);
+                if is_main {
+                    subscription.progressed(progress.progress);
+                }
+                if progress.progress >= 1.0 && !matches!(role, Role::Replaced(_)) {
+                    let start = subscription.start_height;
+                    let is_missing = |height| progress.missing.iter().any(|m| m.from <= height && height <= m.to);
+                    let gone = self.outputs.scanned(&address, number, |place| match place {
+                        Place::Block(height) => is_main == (height >= start) && !is_missing(height),
+                        // The scan of the mempool ends on its own.
+                        Place::Mempool => false,
+                    });
                     self.changed.extend(gone);
-                    self.publish_scans();
+                    self.has_scanned(&address, role, number);
                 }
             }
             WatchMessage::Payment(message) => match &message.notification.event {
                 Event::PaymentDetected(payment) => {
                     let Some(found) = message.found else { return };
-                    if !is_earlier {
+                    if matches!(role, Role::Replaced(_)) && !self.outputs.contains(&message.outpoint) {
+                        // The watch in its place finds it.
+                        return;
+                    }
+                    if is_main {
                         subscription.detected(message.outpoint, payment, found.tweak_key);
                     }
                     let output = Found {
@@ -230,7 +253,7 @@ impl Session {
                         place: Place::of(payment.block_height),
                         fee: payment.fee_sats,
                     };
-                    let script = self.outputs.found(message.outpoint, output, &address, subscription.watch);
+                    let script = self.outputs.found(message.outpoint, output, &address, number);
                     if let Some(height) = payment.spent_height {
                         // Its spend is older than the subscription.
                         let spend = spend(payment.spent_by.as_deref(), Some(height));
@@ -240,7 +263,7 @@ impl Session {
                     self.earlier.found(script);
                 }
                 Event::PaymentReverted(payment) => {
-                    if !is_earlier {
+                    if is_main {
                         subscription.reverted(message.outpoint, payment.block_height.is_some());
                     }
                     self.changed.extend(self.outputs.reverted(message.outpoint));
@@ -259,6 +282,26 @@ impl Session {
                 | Event::RelayDisconnected(_)
                 | Event::Tweaks(_) => {}
             },
+        }
+    }
+
+    /// A watch has scanned its blocks: those in whose place it is are not needed any more.
+    fn has_scanned(&mut self, address: &str, role: Role, number: u64) {
+        if role == Role::Earlier {
+            self.earlier.done(address);
+        }
+        self.by_watch.retain(|_, served| served.role != Role::Replaced(number));
+        self.publish_scans();
+    }
+
+    /// There is a new tip: the scans of the mempool for watches whose history is complete have ended.
+    pub(crate) fn mempool_is_scanned(&mut self) {
+        for (address, subscription) in &mut self.subscriptions {
+            if subscription.is_scanned() && std::mem::take(&mut subscription.is_widened) {
+                let in_mempool = |place| place == Place::Mempool;
+                self.changed
+                    .extend(self.outputs.scanned(address, subscription.watch, in_mempool));
+            }
         }
     }
 
@@ -355,19 +398,24 @@ pub(crate) fn transaction_call(txid: Txid, is_verbose: bool) -> BackendCall {
     }
 }
 
-fn none(params: Params) -> Result<(), RpcError> {
-    match params {
-        Params::Positional(values) if values.is_empty() => Ok(()),
-        Params::Named(values) if values.is_empty() => Ok(()),
-        _ => Err(RpcError::parameter("params: expected none")),
-    }
+fn none(params: &Params) -> Result<(), RpcError> {
+    Args::new(params, &[])
+        .map(drop)
+        .map_err(|_| RpcError::parameter("params: expected none"))
 }
 
-fn txid(args: &mut Args) -> Result<Txid, RpcError> {
+/// Subscriptions of a connection in a short time: as many as it may have, and some to the same wallets again.
+fn at_once(max_watches: usize) -> u32 {
+    u32::try_from(max_watches)
+        .unwrap_or(u32::MAX)
+        .max(SUBSCRIPTIONS_AT_LEAST)
+}
+
+fn txid(args: &Args<'_>) -> Result<Txid, RpcError> {
     args.parsed(0, "expected a transaction id, 64 hex digits")
 }
 
-fn without_checkpoint(args: &mut Args, at: usize) -> Result<(), RpcError> {
+fn without_checkpoint(args: &Args<'_>, at: usize) -> Result<(), RpcError> {
     match args.number(at)? {
         None | Some(0) => Ok(()),
         Some(_) => Err(args.wrong(at, "this relay has no proofs for checkpoints: ask without it")),

@@ -2,102 +2,39 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bitcoin::secp256k1::PublicKey;
 use sdk_relay_backfill::Heights;
-use sdk_relay_bip352::keys::CHANGE_LABEL;
-use sdk_relay_bip352::{Network, Prepared, Receiver, ScanKey, Scanner, wipe_stack_below};
+use sdk_relay_bip352::{LabelError, Prepared, Receiver, ScanKey, Scanner, wipe_stack_below};
 use sdk_relay_config::Network as Chain;
 use sdk_relay_detect::{HistoryPlan, Mailbox, Registered, WatchOrder};
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::MissingReason;
 use sdk_relay_service::FirstBlockError;
+use tokio::time::Instant;
 
 use crate::error::RpcError;
+use crate::extents::{Earlier, Extent, Extents, Unscanned, Watched};
 use crate::handles::Handles;
-use crate::limits::{MAX_LABELS, MAX_SUBSCRIPTIONS};
+use crate::limits::{ADDRESS_FACTOR, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE};
 use crate::order::{EarlierScans, Keys, Order, Subscribed};
 use crate::start::Start;
+
+/// A watch cannot be ended now.
+const NOT_ENDED: &str =
+    "the subscription ends as soon as the relay can write events again (GET /health may say why): send it again";
 
 /// Digits of the keys.
 const SCAN_DIGITS: usize = 64;
 const SPEND_DIGITS: usize = 66;
 
-/// What the subscriptions of a connection cover: a later one of the same wallet widens it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Extents(Arc<Mutex<HashMap<String, Extent>>>);
-
-#[derive(Clone, Debug)]
-struct Extent {
-    labels: BTreeSet<u32>,
-    heights: Heights,
-    watch_id: String,
-    earlier: Option<Earlier>,
-}
-
-/// The blocks before the start, which are scanned when the client asks for a script that is not found otherwise: a
-/// wallet that comes back asks for the scripts of all its outputs.
-#[derive(Clone, Debug)]
-struct Earlier {
-    receiver: Receiver,
-    /// `None`: not scanned yet.
-    watch_id: Option<String>,
-}
-
 /// What the keys of an order are.
 struct Prepare {
     address: String,
     receiver: Prepared,
-    earlier: Option<Earlier>,
+    keys: (ScanKey, PublicKey),
     labels: BTreeSet<u32>,
     heights: Heights,
-}
-
-impl Extents {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Extent>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A subscription whose earlier blocks are not scanned: its address, its keys and its start.
-    fn unscanned(&self) -> Option<(String, Receiver, u32)> {
-        let extents = self.lock();
-        let mut unscanned = extents.iter().filter_map(|(address, extent)| {
-            let earlier = extent.earlier.as_ref().filter(|earlier| earlier.watch_id.is_none())?;
-            Some((address.clone(), earlier.receiver.clone(), extent.heights.from))
-        });
-        unscanned.next()
-    }
-
-    fn set_scanned(&self, address: &str, watch_id: &str) {
-        if let Some(earlier) = self.lock().get_mut(address).and_then(|extent| extent.earlier.as_mut()) {
-            earlier.watch_id = Some(watch_id.to_owned());
-        }
-    }
-
-    /// The labels and blocks that a subscription has if it is asked for these.
-    fn widened(&self, address: &str, labels: &[u32], heights: Heights) -> Result<(BTreeSet<u32>, Heights), RpcError> {
-        let extents = self.lock();
-        let before = extents.get(address);
-        if before.is_none() && extents.len() >= MAX_SUBSCRIPTIONS {
-            let message = format!("a connection has at most {MAX_SUBSCRIPTIONS} subscriptions: end one first");
-            return Err(RpcError::parameter(message));
-        }
-        let mut all: BTreeSet<u32> = labels.iter().copied().chain([CHANGE_LABEL]).collect();
-        let mut widened = heights;
-        if let Some(before) = before {
-            all.extend(&before.labels);
-            widened.from = heights.from.min(before.heights.from);
-            widened.to = heights.to.zip(before.heights.to).map(|(one, other)| one.max(other));
-        }
-        // Label 0 is not one of the client.
-        if all.len() > MAX_LABELS + 1 {
-            return Err(RpcError::parameter(format!(
-                "labels: expected at most {MAX_LABELS}, with those of earlier subscriptions to the same wallet"
-            )));
-        }
-        Ok((all, widened))
-    }
 }
 
 /// Registers the watch of a subscription. One that covers the same wallet is replaced by it, and covers no less.
@@ -111,21 +48,42 @@ pub(crate) async fn subscribe(
         let message = "this relay has no tweak index (index.enabled = false), which silent payments over Electrum need";
         return Err(RpcError::refused(message));
     }
+    if !handles.subscription_paces.accept_now(mailbox.address(), Instant::now()) {
+        return Err(RpcError::parameter(format!(
+            "more than {SUBSCRIPTIONS_AT_ONCE} subscriptions of this address in a short time: one in {} s is allowed; wait, then \
+             send it again",
+            SUBSCRIPTION_INTERVAL.as_secs()
+        )));
+    }
+    if !extents.end_replaced(handles).await {
+        return Err(RpcError::unavailable(NOT_ENDED));
+    }
     let Order { keys, start, labels } = order;
     let heights = resolve(handles, start).await?;
-    let network = handles.settings.now().network;
+    let settings = handles.settings.now();
+    let (network, max_labels) = (settings.network, settings.max_labels_per_watch);
     let scanner = handles.detection.scanner().clone();
     let known = extents.clone();
     let prepared = with_keys(handles, mailbox, move || {
-        prepare(&keys, &labels, heights, network, &known, &scanner)
+        let keys = parse(&keys)?;
+        let address = address(&keys, network)?;
+        let (labels, heights) = known.widened(&address, &labels, heights, max_labels)?;
+        Ok(Prepare {
+            receiver: prepare(&scanner, &keys, &labels)?,
+            address,
+            keys,
+            labels,
+            heights,
+        })
     });
     let Prepare {
         address,
         receiver,
-        earlier,
+        keys: (scan, spend),
         labels,
         heights,
     } = prepared.await?;
+    extents.check(settings.max_watches_per_connection, Some(&address))?;
     let order = WatchOrder {
         receiver,
         // Notifications over Electrum do not name the address of a label.
@@ -134,27 +92,51 @@ pub(crate) async fn subscribe(
         history: Some(heights),
         confirm_at: Vec::new(),
     };
-    let Registered { watch_id, history } = handles.detection.watch(order).await.map_err(RpcError::unavailable)?;
-    let has_earlier = earlier.is_some();
+    let (watch, history) = register(handles, order).await?;
+    let watch_id = watch.id.clone();
+    // Before taproot there are no silent payments.
+    let has_earlier = heights.from > network.taproot_height();
     let extent = Extent {
         labels: labels.clone(),
         heights,
-        watch_id: watch_id.clone(),
-        earlier,
+        watch,
+        earlier: has_earlier.then_some(Earlier {
+            scan,
+            spend,
+            watch: None,
+            before: None,
+        }),
     };
-    let before = extents.lock().insert(address.clone(), extent);
-    if let Some(before) = before
-        && !before.end(handles).await
-    {
-        tracing::debug!("the watch of a replaced subscription ends when events can be written again");
+    let earlier = extents.insert(address.clone(), extent);
+    if !extents.end_replaced(handles).await {
+        tracing::debug!("the watch of a replaced subscription ends when detection takes commands again");
     }
     Ok(Subscribed {
         address,
         labels: labels.into_iter().collect(),
         start_height: first_scanned(heights.from, &history, network),
-        has_earlier,
+        earlier,
         watch_id,
     })
+}
+
+/// Registers a watch, within the limits of its address and of all.
+async fn register(handles: &Handles, order: WatchOrder) -> Result<(Watched, HistoryPlan), RpcError> {
+    let address = order.mailbox.address();
+    // All clients of a proxy share it.
+    let of_address = if address.to_canonical().is_loopback() {
+        None
+    } else {
+        let permit = handles.address_watches.try_acquire(address, 1);
+        Some(permit.ok_or_else(|| {
+            RpcError::parameter(format!(
+                "the connections of this address have the maximum number of watches, {ADDRESS_FACTOR} times \
+                 limits.watches_per_connection: end a subscription first"
+            ))
+        })?)
+    };
+    let Registered { watch_id, history } = handles.detection.watch(order).await.map_err(RpcError::unavailable)?;
+    Ok((Watched::new(watch_id, of_address), history))
 }
 
 /// Ends the watch of a wallet. Returns its address, whether it was watched or not.
@@ -164,21 +146,18 @@ pub(crate) async fn unsubscribe(
     extents: &Extents,
     keys: Keys,
 ) -> Result<String, RpcError> {
-    let network = handles.settings.now().network.silent_payment();
-    let address = with_keys(handles, mailbox, move || {
-        let (scan, spend) = parse(&keys)?;
-        let receiver = Receiver::new(scan, spend, []).map_err(|error| RpcError::parameter(error.to_string()))?;
-        Ok(receiver.address(network).to_string())
-    });
+    let network = handles.settings.now().network;
+    let address = with_keys(handles, mailbox, move || address(&parse(&keys)?, network));
     let address = address.await?;
-    let before = extents.lock().remove(&address);
-    if let Some(before) = before
-        && !before.end(handles).await
-    {
-        return Err(RpcError::unavailable(
-            "the subscription ends as soon as the relay can write events again (GET /health may say why)",
-        ));
+    // Until they have ended, the extent is kept: the client may ask again.
+    let mut has_ended = extents.end_replaced(handles).await;
+    for id in extents.watches_of(&address) {
+        has_ended &= handles.detection.unwatch(id).await;
     }
+    if !has_ended {
+        return Err(RpcError::unavailable(NOT_ENDED));
+    }
+    extents.remove(&address);
     Ok(address)
 }
 
@@ -187,46 +166,46 @@ pub(crate) async fn unsubscribe(
 pub(crate) async fn scan_earlier(handles: &Handles, mailbox: &Mailbox, extents: &Extents) -> EarlierScans {
     let mut registered = Vec::new();
     let failure = loop {
-        let Some((address, receiver, start)) = extents.unscanned() else {
+        let Some(unscanned) = extents.unscanned() else {
             break None;
         };
-        let scanner = handles.detection.scanner().clone();
-        let prepared = with_keys(handles, mailbox, move || Ok(scanner.prepare(receiver))).await;
-        let receiver = match prepared {
-            Ok(receiver) => receiver,
-            Err(error) => break Some(error),
-        };
-        let order = WatchOrder {
-            receiver,
-            addresses: HashMap::from([(None, address.clone())]),
-            mailbox: mailbox.clone(),
-            history: Some(Heights {
-                from: 0,
-                to: Some(start.saturating_sub(1)),
-            }),
-            confirm_at: Vec::new(),
-        };
-        match handles.detection.watch(order).await {
-            Ok(Registered { watch_id, .. }) => {
-                extents.set_scanned(&address, &watch_id);
-                registered.push((address, watch_id));
+        match earlier_watch(handles, mailbox, extents, &unscanned).await {
+            Ok(watch) => {
+                registered.push((unscanned.address.clone(), watch.id.clone()));
+                extents.set_scanned(&unscanned.address, watch);
             }
-            Err(refused) => break Some(RpcError::unavailable(refused)),
+            Err(error) => break Some(error),
         }
     };
+    if !extents.end_replaced(handles).await {
+        tracing::debug!("the watch of replaced scans ends when detection takes commands again");
+    }
     EarlierScans { registered, failure }
 }
 
-impl Extent {
-    /// Ends its watches. `false`: detection takes no commands, and ends them when it does again.
-    async fn end(self, handles: &Handles) -> bool {
-        let earlier = self.earlier.and_then(|earlier| earlier.watch_id);
-        let mut has_ended = true;
-        for watch_id in [self.watch_id].into_iter().chain(earlier) {
-            has_ended &= handles.detection.unwatch(watch_id).await;
-        }
-        has_ended
-    }
+/// Registers the watch of the blocks before a start.
+async fn earlier_watch(
+    handles: &Handles,
+    mailbox: &Mailbox,
+    extents: &Extents,
+    unscanned: &Unscanned,
+) -> Result<Watched, RpcError> {
+    extents.check(handles.settings.now().max_watches_per_connection, None)?;
+    let scanner = handles.detection.scanner().clone();
+    let (keys, labels) = (unscanned.keys.clone(), unscanned.labels.clone());
+    let receiver = with_keys(handles, mailbox, move || prepare(&scanner, &keys, &labels)).await?;
+    let order = WatchOrder {
+        receiver,
+        addresses: HashMap::from([(None, unscanned.address.clone())]),
+        mailbox: mailbox.clone(),
+        history: Some(Heights {
+            from: 0,
+            to: Some(unscanned.start.saturating_sub(1)),
+        }),
+        confirm_at: Vec::new(),
+    };
+    let (watch, _) = register(handles, order).await?;
+    Ok(watch)
 }
 
 /// The blocks of the history.
@@ -275,32 +254,22 @@ async fn with_keys<T: Send + 'static>(
 /// Not inlined, so that its stack frame is below that of its caller, which wipes it.
 #[inline(never)]
 fn prepare(
-    keys: &Keys,
-    labels: &[u32],
-    heights: Heights,
-    chain: Chain,
-    extents: &Extents,
     scanner: &Scanner,
-) -> Result<Prepare, RpcError> {
-    let network: Network = chain.silent_payment();
-    let (scan, spend) = parse(keys)?;
-    let wrong = |error: sdk_relay_bip352::LabelError| RpcError::parameter(format!("labels: {error}"));
-    let plain = Receiver::new(scan.clone(), spend, []).map_err(wrong)?;
-    let address = plain.address(network).to_string();
-    let (labels, heights) = extents.widened(&address, labels, heights)?;
-    let receiver = Receiver::new(scan, spend, labels.iter().copied()).map_err(wrong)?;
-    // Before taproot there are no silent payments.
-    let earlier = (heights.from > chain.taproot_height()).then(|| Earlier {
-        receiver: receiver.clone(),
-        watch_id: None,
-    });
-    Ok(Prepare {
-        address,
-        receiver: scanner.prepare(receiver),
-        earlier,
-        labels,
-        heights,
-    })
+    (scan, spend): &(ScanKey, PublicKey),
+    labels: &BTreeSet<u32>,
+) -> Result<Prepared, RpcError> {
+    let receiver = Receiver::new(scan.clone(), *spend, labels.iter().copied()).map_err(wrong_labels)?;
+    Ok(scanner.prepare(receiver))
+}
+
+#[inline(never)]
+fn address((scan, spend): &(ScanKey, PublicKey), chain: Chain) -> Result<String, RpcError> {
+    let receiver = Receiver::new(scan.clone(), *spend, []).map_err(wrong_labels)?;
+    Ok(receiver.address(chain.silent_payment()).to_string())
+}
+
+fn wrong_labels(error: LabelError) -> RpcError {
+    RpcError::parameter(format!("labels: {error}"))
 }
 
 /// No error contains a key.
@@ -350,10 +319,6 @@ mod tests {
         }
     }
 
-    fn heights(from: u32, to: Option<u32>) -> Heights {
-        Heights { from, to }
-    }
-
     #[test]
     fn wrong_keys_are_refused_without_showing_them() {
         for (scan, spend, name) in [
@@ -369,37 +334,6 @@ mod tests {
         }
         assert!(parse(&keys(SCAN, SPEND)).is_ok());
         assert!(!format!("{:?}", keys(SCAN, SPEND)).contains(SCAN));
-    }
-
-    #[test]
-    fn a_later_subscription_widens_and_never_narrows() {
-        let extents = Extents::default();
-        let labels = |set: BTreeSet<u32>| set.into_iter().collect::<Vec<_>>();
-        let (set, range) = extents.widened("sp1", &[7, 3], heights(100, Some(200))).unwrap();
-        assert_eq!((labels(set.clone()), range), (vec![0, 3, 7], heights(100, Some(200))));
-        let extent = Extent {
-            labels: set,
-            heights: range,
-            watch_id: "watch-1".to_owned(),
-            earlier: None,
-        };
-        extents.lock().insert("sp1".to_owned(), extent);
-        for (given, asked, expected) in [
-            (&[][..], heights(150, Some(160)), heights(100, Some(200))),
-            (&[], heights(50, Some(60)), heights(50, Some(200))),
-            (&[9], heights(150, None), heights(100, None)),
-        ] {
-            let (set, range) = extents.widened("sp1", given, asked).unwrap();
-            assert_eq!(range, expected);
-            assert!(
-                [0, 3, 7].iter().chain(given).all(|label| set.contains(label)),
-                "{set:?}"
-            );
-        }
-        let many: Vec<u32> = (1_000..2_000).collect();
-        assert!(extents.widened("sp2", &many, heights(0, None)).is_ok());
-        let error = extents.widened("sp1", &many, heights(0, None)).unwrap_err();
-        assert!(error.message.contains("at most 1000"), "{error:?}");
     }
 
     #[test]

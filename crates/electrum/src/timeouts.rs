@@ -13,8 +13,14 @@ pub struct Timeouts {
     pub progress: Duration,
     /// An answer of the node, including the wait for a turn.
     pub node: Duration,
+    /// A line to the client, besides the time that its size allows ([`SLOWEST_READER`](crate::limits::SLOWEST_READER)).
+    pub write: Duration,
     /// Connecting to the backend, and an answer of it.
     pub backend: Duration,
+    /// Between two pings to a backend that is sent nothing else.
+    pub backend_ping: Duration,
+    /// Between two attempts to connect to the backend: the first, which doubles, and the longest.
+    pub backend_retry: (Duration, Duration),
     /// Writing the reason of a disconnect.
     pub close: Duration,
 }
@@ -28,8 +34,15 @@ const FIRST_NOTIFICATION: Duration = Duration::from_millis(250);
 const PROGRESS: Duration = Duration::from_secs(5);
 /// Shorter than the 30 s or more that wallets wait for an answer.
 const NODE: Duration = Duration::from_secs(20);
-/// The same.
+/// As long as a client of the WebSocket API may take.
+const WRITE: Duration = Duration::from_secs(20);
+/// As an answer of the node.
 const BACKEND: Duration = Duration::from_secs(20);
+/// Servers close a connection that is idle for ten minutes; proxies and routers drop silent ones after a minute or
+/// more.
+const BACKEND_PING: Duration = Duration::from_secs(60);
+/// A restart of the server takes seconds, an outage longer.
+const BACKEND_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The shutdown waits for it.
 const CLOSE: Duration = Duration::from_secs(2);
 
@@ -40,7 +53,10 @@ impl Default for Timeouts {
             first_notification: FIRST_NOTIFICATION,
             progress: PROGRESS,
             node: NODE,
+            write: WRITE,
             backend: BACKEND,
+            backend_ping: BACKEND_PING,
+            backend_retry: BACKEND_RETRY,
             close: CLOSE,
         }
     }

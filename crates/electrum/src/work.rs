@@ -1,24 +1,32 @@
 //! The work of a line: its requests, of which some wait for the node, for the backend or for detection.
+//!
+//! A batch with subscriptions to silent payments has two phases: first those, then its other requests, which may be
+//! about what the subscriptions find.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use sdk_relay_detect::Mailbox;
 use sdk_relay_transport::{AnswerShare, SMALL_ANSWER};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::ask::{Answer, Ask, BackendCall, Step};
-use crate::backend::Backend;
+use crate::backend::{Backend, Late};
 use crate::error::RpcError;
+use crate::extents::Extents;
 use crate::handles::Handles;
-use crate::methods::no_such_script;
+use crate::limits::LATER_BYTES;
+use crate::methods::{SUBSCRIBE, UNSUBSCRIBE, no_such_script};
 use crate::metrics::Class;
 use crate::outputs::Place;
 use crate::reply::{Text, answer, batch};
 use crate::request::{Call, Id, Line, Refused};
 use crate::scans::Scans;
 use crate::session::{Session, transaction_call};
-use crate::subscribe::{Extents, scan_earlier, subscribe, unsubscribe};
+use crate::subscribe::{scan_earlier, subscribe, unsubscribe};
 
 /// What the questions of a connection are answered with.
 #[derive(Clone)]
@@ -33,114 +41,182 @@ pub(crate) struct Context {
 /// A line in work.
 pub(crate) struct Work {
     is_batch: bool,
-    requests: Vec<Request<Step>>,
+    /// Whether it has requests that change the watches of the connection.
+    pub(crate) changes_watches: bool,
+    requests: Vec<Request>,
+    /// Memory of the answers beyond the first [`SMALL_ANSWER`] bytes of the line, until it is written.
+    shares: Shares,
 }
 
-/// A line whose questions are answered.
-pub(crate) struct Finished {
-    is_batch: bool,
-    pub(crate) is_of_watches: bool,
-    requests: Vec<Request<Answer>>,
-    /// Memory of the answers beyond the first [`SMALL_ANSWER`] bytes of the line, until it is written.
+#[derive(Default)]
+struct Shares {
+    bytes: u64,
     shares: Vec<AnswerShare>,
 }
 
-struct Request<T> {
+struct Request {
     /// `None`: it is not counted, because no client has sent it.
     class: Option<Class>,
     /// `None`: it gets no answer.
     id: Option<Id>,
     is_answered: bool,
-    step: T,
+    part: Part,
+}
+
+enum Part {
+    /// It is handled when the watches of its line are registered.
+    Later(Call),
+    Ask(Ask),
+    Answer(Answer),
+}
+
+/// Whether the line has waited for the backend in vain: its other requests do not wait as long again.
+type Waited = AtomicBool;
+
+impl From<Step> for Part {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Done(outcome) => Self::Answer(Answer::Text(outcome)),
+            Step::Ask(ask) => Self::Ask(ask),
+        }
+    }
+}
+
+/// Whether a request changes the watches of its connection.
+pub(crate) fn changes_watches(call: &Call) -> bool {
+    [SUBSCRIBE, UNSUBSCRIBE].contains(&call.method.as_str())
 }
 
 impl Work {
     /// Gives the requests of a line to the session.
     pub(crate) fn begin(line: Result<Line, Refused>, session: &mut Session) -> Self {
+        let has_watches = line.as_ref().is_ok_and(|line| line.has(changes_watches));
         let (is_batch, parts) = match line {
             Ok(Line::One(call)) => (false, vec![Ok(call)]),
             Ok(Line::Batch(parts)) => (true, parts),
             Err(refused) => (false, vec![Err(refused)]),
         };
+        let mut later_bytes = 0;
         let mut begun = |part: Result<Call, Refused>| match part {
             Ok(mut call) => Request {
                 class: Some(Class::of(&call.method)),
                 is_answered: call.id.is_some(),
                 id: call.id.take(),
-                step: session.call(call),
+                part: if !has_watches || changes_watches(&call) {
+                    session.call(call).into()
+                } else {
+                    later(call, &mut later_bytes)
+                },
             },
             Err(Refused { id, error }) => Request {
                 class: Some(Class::Unknown),
                 id,
                 is_answered: true,
-                step: Step::Done(Err(error)),
+                part: Part::Answer(Answer::Text(Err(error))),
             },
         };
         let requests = parts.into_iter().map(&mut begun).collect();
-        Self { is_batch, requests }
+        Self::new(is_batch, has_watches, requests)
     }
 
     /// Registers watches of the blocks before the start of subscriptions, without a request of the client.
     pub(crate) fn earlier_scans() -> Self {
+        let request = Request {
+            class: None,
+            id: None,
+            is_answered: false,
+            part: Part::Ask(Ask::EarlierScans),
+        };
+        Self::new(false, false, vec![request])
+    }
+
+    fn new(is_batch: bool, changes_watches: bool, requests: Vec<Request>) -> Self {
         Self {
-            is_batch: false,
-            requests: vec![Request {
-                class: None,
-                id: None,
-                is_answered: false,
-                step: Step::Ask(Ask::EarlierScans),
-            }],
-        }
-    }
-
-    /// Whether it changes the watches of the connection.
-    pub(crate) fn is_of_watches(&self) -> bool {
-        let mut asks = self.requests.iter();
-        asks.any(|request| matches!(&request.step, Step::Ask(ask) if ask.is_of_watches()))
-    }
-
-    /// Answers its questions, one after the other.
-    pub(crate) async fn run(self, context: Context) -> Finished {
-        let is_of_watches = self.is_of_watches();
-        let mut requests = Vec::with_capacity(self.requests.len());
-        let (mut bytes, mut shares) = (0, Vec::new());
-        for Request {
-            class,
-            id,
-            is_answered,
-            step,
-        } in self.requests
-        {
-            let step = match step {
-                Step::Done(outcome) => Answer::Text(outcome),
-                Step::Ask(ask) => context
-                    .answer(ask)
-                    .await
-                    .unwrap_or_else(|error| Answer::Text(Err(error))),
-            };
-            let step = context.with_share(step, &mut bytes, &mut shares);
-            requests.push(Request {
-                class,
-                id,
-                is_answered,
-                step,
-            });
-        }
-        Finished {
-            is_batch: self.is_batch,
-            is_of_watches,
+            is_batch,
+            changes_watches,
             requests,
-            shares,
+            shares: Shares::default(),
         }
     }
-}
 
-impl Finished {
+    /// Whether it has questions.
+    pub(crate) fn has_questions(&self) -> bool {
+        self.requests.iter().any(|request| matches!(request.part, Part::Ask(_)))
+    }
+
+    /// Whether its questions are those that change the watches of the connection.
+    pub(crate) fn is_registering(&self) -> bool {
+        let mut parts = self.requests.iter().map(|request| &request.part);
+        parts.any(|part| matches!(part, Part::Ask(ask) if ask.is_of_watches()))
+    }
+
+    /// Answers its questions, one after the other; but those that wait for scans or for the backend together.
+    pub(crate) async fn run(self, context: Context) -> Self {
+        let Self {
+            is_batch,
+            changes_watches,
+            mut requests,
+            shares,
+        } = self;
+        let shares = Mutex::new(shares);
+        let has_waited = Waited::new(false);
+        let (mut alone, together) = (Vec::new(), FuturesUnordered::new());
+        if let Err(error) = context.share_broadcasts(&requests, &shares) {
+            for request in &mut requests {
+                if let Part::Ask(Ask::Broadcast(_)) = &request.part {
+                    request.part = Part::Answer(Answer::Text(Err(error.clone())));
+                }
+            }
+        }
+        for request in &mut requests {
+            match std::mem::replace(&mut request.part, Part::Answer(Answer::Text(Ok(Text::new())))) {
+                Part::Ask(question) if question.waits_for_others() => {
+                    together.push(context.fill(&mut request.part, question, &has_waited, &shares));
+                }
+                Part::Ask(question) => alone.push((&mut request.part, question)),
+                part @ (Part::Later(_) | Part::Answer(_)) => request.part = part,
+            }
+        }
+        let one_by_one = async {
+            for (part, question) in alone {
+                context.fill(part, question, &has_waited, &shares).await;
+            }
+        };
+        tokio::join!(one_by_one, together.collect::<()>());
+        Self {
+            is_batch,
+            changes_watches,
+            requests,
+            shares: shares.into_inner().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Gives the answers about watches to the session, then the requests that have waited for them.
+    pub(crate) fn watches_are_registered(&mut self, session: &mut Session) {
+        for request in &mut self.requests {
+            let part = std::mem::replace(&mut request.part, Part::Answer(Answer::Text(Ok(Text::new()))));
+            request.part = match part {
+                Part::Answer(answer) if answer.is_of_watches() => Part::Answer(Answer::Text(session.answered(answer))),
+                other => other,
+            };
+        }
+        for request in &mut self.requests {
+            let part = std::mem::replace(&mut request.part, Part::Answer(Answer::Text(Ok(Text::new()))));
+            request.part = match part {
+                Part::Later(call) => session.call(call).into(),
+                other => other,
+            };
+        }
+    }
+
     /// The line to send, and its memory; no line if nothing in it gets an answer.
     pub(crate) fn line(self, session: &mut Session, handles: &Handles) -> (Option<String>, Vec<AnswerShare>) {
         let mut answers = Vec::with_capacity(self.requests.len());
         for request in self.requests {
-            let outcome = session.answered(request.step);
+            let outcome = match request.part {
+                Part::Answer(answer) => session.answered(answer),
+                Part::Later(_) | Part::Ask(_) => Err(RpcError::internal("no answer: please report this bug")),
+            };
             if let Some(class) = request.class {
                 handles.metrics.count(class, outcome.is_ok());
             }
@@ -149,12 +225,31 @@ impl Finished {
             }
         }
         let line = if self.is_batch { batch(&answers) } else { answers.pop() };
-        (line, self.shares)
+        (line, self.shares.shares)
     }
 }
 
+fn later(call: Call, bytes: &mut usize) -> Part {
+    *bytes += call.params.len();
+    if *bytes > LATER_BYTES {
+        let message = format!(
+            "a batch with blockchain.silentpayments.subscribe has at most {LATER_BYTES} bytes of other parameters: send them in \
+             another line"
+        );
+        return Part::Answer(Answer::Text(Err(RpcError::invalid(message))));
+    }
+    Part::Later(call)
+}
+
 impl Context {
-    async fn answer(&self, ask: Ask) -> Result<Answer, RpcError> {
+    /// Answers a question.
+    async fn fill(&self, part: &mut Part, ask: Ask, has_waited: &Waited, shares: &Mutex<Shares>) {
+        let answer = self.answer(ask, has_waited).await;
+        let answer = answer.unwrap_or_else(|error| Answer::Text(Err(error)));
+        *part = Part::Answer(self.with_share(answer, shares));
+    }
+
+    async fn answer(&self, ask: Ask, has_waited: &Waited) -> Result<Answer, RpcError> {
         let (node, address) = (&self.handles.node, self.mailbox.address());
         let text: Text = match ask {
             Ask::Subscribe(order) => {
@@ -194,7 +289,10 @@ impl Context {
                 let text = node.transaction(address, txid, found.unwrap_or(Place::Mempool)).await?;
                 match (text, found, &self.backend) {
                     (Some(text), _, _) => text,
-                    (None, None, Some(backend)) => self.ask_backend(backend, transaction_call(txid, false)).await?,
+                    (None, None, Some(backend)) => {
+                        self.ask_backend(backend, transaction_call(txid, false), has_waited)
+                            .await?
+                    }
                     (None, Some(_), _) => {
                         let message =
                             "the transaction has left its block or the mempool: wait for the next notification";
@@ -218,7 +316,7 @@ impl Context {
             Ask::Estimate(blocks) => node.estimate(blocks).await?,
             Ask::RelayFee => node.relay_fee().await?,
             Ask::Backend(call) => match &self.backend {
-                Some(backend) => self.ask_backend(backend, call).await?,
+                Some(backend) => self.ask_backend(backend, call, has_waited).await?,
                 None => return Err(RpcError::internal("no backend: please report this bug")),
             },
         };
@@ -226,26 +324,56 @@ impl Context {
     }
 
     /// Takes the memory for an answer, where its line has several or large ones; without it, an error is the answer.
-    fn with_share(&self, answer: Answer, bytes: &mut u64, shares: &mut Vec<AnswerShare>) -> Answer {
+    fn with_share(&self, answer: Answer, shares: &Mutex<Shares>) -> Answer {
         let Answer::Text(Ok(text)) = &answer else {
             return answer;
         };
-        *bytes += text.len() as u64;
-        if *bytes <= SMALL_ANSWER {
+        if self.share(text.len(), shares) {
             return answer;
         }
-        match self.handles.answers.share(self.mailbox.address(), text.len()) {
-            Some(share) => {
-                shares.push(share);
-                answer
-            }
-            None => Answer::Text(Err(RpcError::unavailable(
-                "too many bytes of answers are not read yet, of this address or of all clients: read those first, or try again later",
-            ))),
-        }
+        Answer::Text(Err(RpcError::unavailable(
+            "too many bytes of answers are not read yet, of this address or of all clients: read those first, or try again later",
+        )))
     }
 
-    async fn ask_backend(&self, backend: &Backend, call: BackendCall) -> Result<Text, RpcError> {
-        backend.call(call, self.handles.timeouts.backend).await
+    /// Takes the memory for the transactions of a line, which wait for their turn at the node.
+    fn share_broadcasts(&self, requests: &[Request], shares: &Mutex<Shares>) -> Result<(), RpcError> {
+        let bytes = requests.iter().map(|request| match &request.part {
+            Part::Ask(Ask::Broadcast(tx)) => tx.total_size(),
+            _ => 0,
+        });
+        if self.share(bytes.sum(), shares) {
+            return Ok(());
+        }
+        Err(RpcError::unavailable(
+            "too many bytes of transactions wait for the node, of this address or of all clients: try again later",
+        ))
+    }
+
+    /// The first bytes of a line need no share.
+    fn share(&self, bytes: usize, shares: &Mutex<Shares>) -> bool {
+        let mut shares = shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.bytes += bytes as u64;
+        if bytes == 0 || shares.bytes <= SMALL_ANSWER {
+            return true;
+        }
+        let share = self.handles.answers.share(self.mailbox.address(), bytes);
+        let has_share = share.is_some();
+        shares.shares.extend(share);
+        has_share
+    }
+
+    async fn ask_backend(&self, backend: &Backend, call: BackendCall, has_waited: &Waited) -> Result<Text, RpcError> {
+        let within = self.handles.timeouts.backend;
+        if has_waited.load(Ordering::Relaxed) {
+            return Err(Late(within).into());
+        }
+        match backend.call(call, within).await {
+            Ok(answer) => answer,
+            Err(late) => {
+                has_waited.store(true, Ordering::Relaxed);
+                Err(late.into())
+            }
+        }
     }
 }

@@ -1,99 +1,267 @@
-use sdk_relay_platform::net::{Listener, listen};
-use tokio::io::split;
+use sdk_relay_platform::net::{Listener, Stream, listen};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, ReadHalf, WriteHalf, split};
+use tokio::task::JoinHandle;
 
 use super::*;
+use crate::metrics::ElectrumMetrics;
 
 const WITHIN: Duration = Duration::from_secs(20);
 const SCRIPT: &str = "8b01df4e368ea28f8dc0423bcf7a4923e3a12d307c875e47a0cfbf90b5c39161";
 
 fn call() -> BackendCall {
     BackendCall {
-        method: "blockchain.scripthash.subscribe",
+        method: SCRIPTS,
         params: vec![Value::from(SCRIPT)],
     }
 }
 
 /// A server, and the driver of a connection to it.
-fn scene() -> (Listener, Backend, mpsc::Receiver<Changed>, tokio::task::JoinHandle<()>) {
-    let listener = listen("127.0.0.1:0".parse().unwrap(), 8).unwrap().attach().unwrap();
-    let target = listener.local_addr().unwrap().to_string();
-    let address = ElectrumBackend {
-        is_tls: false,
-        host: "127.0.0.1".to_owned(),
-        target,
-    };
-    let (backend, driver, changes) = Backend::new(address, WITHIN);
-    (listener, backend, changes, tokio::spawn(driver.run()))
+struct Scene {
+    listener: Listener,
+    backend: Backend,
+    changes: mpsc::Receiver<Changed>,
+    running: JoinHandle<()>,
+    metrics: ElectrumMetrics,
 }
 
-/// Answers the first requests with these lines, where ID is the id of the request; then closes.
-async fn serve(listener: &Listener, answers: &[&str]) -> Vec<Value> {
-    let (stream, _) = listener.accept().await.unwrap();
-    let (reader, mut writer) = split(stream);
-    let mut lines = BufReader::new(reader).lines();
-    let mut requests = Vec::new();
-    for answer in answers {
-        let request: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
-        let line = answer.replace("ID", &request["id"].to_string()) + "\n";
-        writer.write_all(line.as_bytes()).await.unwrap();
-        requests.push(request);
+impl Scene {
+    fn new(timeouts: Timeouts) -> Self {
+        let listener = listen("127.0.0.1:0".parse().unwrap(), 8).unwrap().attach().unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        let address = ElectrumBackend {
+            is_tls: false,
+            host: "127.0.0.1".to_owned(),
+            target,
+        };
+        let metrics = ElectrumMetrics::default();
+        let (backend, driver, changes) = Backend::new(address, timeouts, BackendState::new(metrics.clone()));
+        Self {
+            listener,
+            backend,
+            changes,
+            running: tokio::spawn(driver.run()),
+            metrics,
+        }
     }
-    requests
+
+    async fn accept(&self) -> Server {
+        let (stream, _) = self.listener.accept().await.unwrap();
+        let (reader, writer) = split(stream);
+        let mut server = Server {
+            lines: BufReader::new(reader).lines(),
+            writer,
+        };
+        let version = server.answers(r#"["ElectrumX 1.16","1.4.2"]"#).await;
+        assert_eq!(version["method"], "server.version");
+        server
+    }
+
+    async fn call(&self) -> Result<Text, RpcError> {
+        self.backend
+            .call(call(), WITHIN)
+            .await
+            .unwrap_or_else(|late| Err(late.into()))
+    }
+}
+
+/// The other end of one connection.
+struct Server {
+    lines: Lines<BufReader<ReadHalf<Stream>>>,
+    writer: WriteHalf<Stream>,
+}
+
+impl Server {
+    async fn request(&mut self) -> Value {
+        serde_json::from_str(&self.lines.next_line().await.unwrap().expect("a request")).unwrap()
+    }
+
+    async fn send(&mut self, line: &str) {
+        self.writer.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    /// Answers a request.
+    async fn answers(&mut self, result: &str) -> Value {
+        let request = self.request().await;
+        let id = &request["id"];
+        self.send(&format!(r#"{{"id":{id},"result":{result}}}"#)).await;
+        request
+    }
+}
+
+fn changed(status: Option<&str>) -> Option<Changed> {
+    Some(Changed {
+        script: SCRIPT.parse().unwrap(),
+        status: status.map(str::to_owned),
+    })
+}
+
+/// As a relay has them, but for the pause before the first attempt to connect again.
+fn hasty() -> Timeouts {
+    let retry = Duration::from_millis(1);
+    Timeouts {
+        backend_retry: (retry, retry),
+        ..Timeouts::default()
+    }
 }
 
 #[tokio::test]
 async fn requests_are_passed_on_and_changes_come_back() {
-    let (listener, backend, mut changes, running) = scene();
-    let change =
-        format!(r#"{{"jsonrpc":"2.0","method":"blockchain.scripthash.subscribe","params":["{SCRIPT}","ab"]}}"#);
-    let answers = [
-        r#"{"id":ID,"result":["ElectrumX 1.16","1.4.2"]}"#,
-        &format!("{{\"id\":ID,\"result\":  null}}\n{change}"),
-        r#"{"id":ID,"error":{"code":1,"message":"excessive \u0007 history"}}"#,
-    ];
-    let server = serve(&listener, &answers);
-    let client = async {
-        let first = backend.call(call(), WITHIN).await;
-        (first, backend.call(call(), WITHIN).await)
+    let mut scene = Scene::new(hasty());
+    let server = async {
+        let mut server = scene.accept().await;
+        assert_eq!(server.answers("  null").await["params"], json!([SCRIPT]));
+        let params = json!([SCRIPT, "ab"]);
+        server
+            .send(&json!({"jsonrpc": "2.0", "method": SCRIPTS, "params": params}).to_string())
+            .await;
+        // Of a script to which the client has not subscribed.
+        let params = json!(["00".repeat(32), "ab"]);
+        server
+            .send(&json!({"method": SCRIPTS, "params": params}).to_string())
+            .await;
+        let id = &server.request().await["id"];
+        server
+            .send(&format!(
+                r#"{{"id":{id},"error":{{"code":1,"message":"excessive \u0007 history"}}}}"#
+            ))
+            .await;
+        server
     };
-    let (requests, (first, second)) = tokio::join!(server, client);
+    let client = async { (scene.call().await, scene.call().await) };
+    let (_server, (first, second)) = tokio::join!(server, client);
     assert_eq!(first, Ok("null".to_owned()));
     let error = second.unwrap_err();
     assert_eq!((error.code, error.message.as_str()), (1, "excessive \\u{7} history"));
-    assert_eq!(requests[0]["method"], "server.version");
-    assert_eq!(requests[1]["params"], json!([SCRIPT]));
-    let expected = Changed {
-        script: SCRIPT.parse().unwrap(),
-        status: Some("ab".to_owned()),
+    assert_eq!(scene.changes.recv().await, changed(Some("ab")));
+    assert!(scene.changes.try_recv().is_err());
+    drop(scene.backend);
+    scene.running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_made_again_and_what_has_changed_is_reported() {
+    let mut scene = Scene::new(hasty());
+    let (mut server, first) = tokio::join!(
+        async {
+            let mut server = scene.accept().await;
+            server.answers(r#""aa""#).await;
+            server
+        },
+        scene.call()
+    );
+    assert_eq!(first, Ok(r#""aa""#.to_owned()));
+    assert_eq!(scene.metrics.backend_connections.get(), 1);
+    // Nothing has changed meanwhile.
+    drop(server);
+    server = scene.accept().await;
+    let again = server.answers(r#""aa""#).await;
+    assert_eq!(
+        (&again["method"], &again["params"]),
+        (&json!(SCRIPTS), &json!([SCRIPT]))
+    );
+    // The script has.
+    drop(server);
+    server = scene.accept().await;
+    server.answers(r#""bb""#).await;
+    assert_eq!(scene.changes.recv().await, changed(Some("bb")));
+    assert!(scene.changes.try_recv().is_err(), "once");
+    assert!(scene.metrics.backend_failures.get() >= 2);
+    // Ended: the next connection is made for the next request only.
+    let end = BackendCall {
+        method: END_SCRIPTS,
+        params: vec![Value::from(SCRIPT)],
     };
-    assert_eq!(changes.recv().await, Some(expected));
-    // The server has closed the connection: the next request makes another one.
-    let server = serve(&listener, &[r#"{"id":ID,"result":[]}"#, r#"{"id":ID,"result":true}"#]);
-    let again = async {
-        loop {
-            // A request that was sent on the old connection fails with the reason.
-            match backend.call(call(), WITHIN).await {
-                Err(error) => assert!(error.message.contains("electrum.backend"), "{error:?}"),
-                answer => return answer,
+    let (_, ended) = tokio::join!(server.answers("true"), scene.backend.call(end, WITHIN));
+    assert_eq!(ended, Ok(Ok("true".to_owned())));
+    drop(server);
+    let (server, answer) = tokio::join!(
+        async {
+            let mut server = scene.accept().await;
+            assert_eq!(server.answers("[]").await["method"], SCRIPTS, "that of the client");
+            server
+        },
+        async {
+            loop {
+                // A request that was sent on the old connection fails with the reason.
+                match scene.call().await {
+                    Err(error) => assert!(error.message.contains("electrum.backend"), "{error:?}"),
+                    answer => return answer,
+                }
             }
         }
+    );
+    assert_eq!(answer, Ok("[]".to_owned()));
+    drop(server);
+}
+
+#[tokio::test]
+async fn a_silent_backend_is_pinged_and_one_that_does_not_answer_is_left() {
+    let within = Duration::from_secs(1);
+    let mut scene = Scene::new(Timeouts {
+        backend: within,
+        backend_ping: Duration::from_millis(20),
+        ..hasty()
+    });
+    let (mut server, _) = tokio::join!(
+        async {
+            let mut server = scene.accept().await;
+            server.answers("null").await;
+            server
+        },
+        scene.call()
+    );
+    for _ in 0..3 {
+        assert_eq!(server.answers("null").await["method"], "server.ping");
+    }
+    // It answers no more: the client is told after which time, and the connection is made again.
+    let error = scene.backend.call(call(), within).await;
+    let message = match error {
+        Ok(answer) => answer.unwrap_err().message,
+        Err(late) => RpcError::from(late).message,
     };
-    let (_, answer) = tokio::join!(server, again);
-    assert_eq!(answer, Ok("true".to_owned()));
-    drop(backend);
-    running.await.unwrap();
+    assert!(
+        message.contains("(electrum.backend): no answer within 1 s"),
+        "{message}"
+    );
+    let mut next = scene.accept().await;
+    assert_eq!(next.answers(r#""cc""#).await["method"], SCRIPTS);
+    assert_eq!(scene.changes.recv().await, changed(Some("cc")));
 }
 
 #[tokio::test]
 async fn a_server_that_is_away_or_speaks_something_else_is_named_as_the_cause() {
-    let (listener, backend, _changes, _running) = scene();
-    let server = serve(&listener, &["HTTP/1.1 400 Bad Request"]);
-    let (_, answer) = tokio::join!(server, backend.call(call(), WITHIN));
+    let scene = Scene::new(hasty());
+    let server = async {
+        let (mut stream, _) = scene.listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\n").await.unwrap();
+        stream
+    };
+    let (_, answer) = tokio::join!(server, scene.call());
     assert!(answer.unwrap_err().message.contains("does not speak JSON-RPC"));
-    drop(listener);
-    let error = backend.call(call(), WITHIN).await.unwrap_err();
+    drop(scene.listener);
+    let answer = scene.backend.call(call(), WITHIN).await;
+    let error = answer.unwrap().unwrap_err();
     assert!(
         error.code == 2 && error.message.contains("electrum.backend"),
         "{error:?}"
     );
+    assert!(scene.metrics.backend_failures.get() >= 1);
+}
+
+/// A client that does not wait for its answers makes no flood of connections.
+#[tokio::test]
+async fn requests_soon_after_a_failure_have_its_reason() {
+    let hour = Duration::from_secs(3600);
+    let scene = Scene::new(Timeouts {
+        backend_retry: (hour, hour),
+        ..Timeouts::default()
+    });
+    let server = async {
+        drop(scene.listener.accept().await.unwrap());
+    };
+    let (first, ()) = tokio::join!(scene.call(), server);
+    for _ in 0..100 {
+        assert_eq!(scene.call().await, first, "without a connection, which nobody accepts");
+    }
 }

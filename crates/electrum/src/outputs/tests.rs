@@ -139,6 +139,56 @@ fn a_new_watch_replaces_what_the_one_before_has_found() {
     outputs.found(outpoint(1, 0), output(block(5)), &address(), 1);
     outputs.found(outpoint(2, 0), output(block(6)), &address(), 1);
     outputs.found(outpoint(1, 0), output(block(5)), &address(), 2);
-    assert_eq!(outputs.scanned("sprt1a", 2), [script()]);
+    assert_eq!(outputs.scanned("sprt1a", 2, |_| true), [script()]);
     assert_eq!(outputs.status(script()), status_of(&format!("{}:5:", txid(1))));
+}
+
+#[test]
+fn a_new_watch_replaces_only_what_it_has_scanned() {
+    let mut outputs = Outputs::default();
+    outputs.found(outpoint(1, 0), output(block(5)), &address(), 1);
+    outputs.found(outpoint(2, 0), output(block(6)), &address(), 1);
+    outputs.found(outpoint(3, 0), output(Place::Mempool), &address(), 1);
+    let from_6 = |place| matches!(place, Place::Block(height) if height >= 6);
+    assert_eq!(outputs.scanned("sprt1a", 2, from_6), [script()]);
+    let (old, waiting) = (txid(1), txid(3));
+    assert_eq!(outputs.status(script()), status_of(&format!("{old}:5:{waiting}:0:")));
+    // An older watch that still follows the chain finds a live output after the new one did.
+    outputs.found(outpoint(3, 0), output(block(7)), &address(), 2);
+    outputs.found(outpoint(3, 0), output(block(7)), &address(), 1);
+    assert_eq!(outputs.scanned("sprt1a", 2, from_6), []);
+    assert_eq!(outputs.status(script()), status_of(&format!("{old}:5:{waiting}:7:")));
+}
+
+/// A node that has pruned the block of a spend does not know its transaction.
+#[test]
+fn a_spend_of_which_only_the_block_is_known_changes_the_status_and_the_balance() {
+    let mut outputs = Outputs::default();
+    outputs.found(outpoint(1, 0), output(block(5)), &address(), 1);
+    let unspent = outputs.status(script());
+    let unknown = |height| Spend {
+        txid: None,
+        place: block(height),
+        fee: None,
+    };
+    assert_eq!(outputs.spent(outpoint(1, 0), unknown(9)), Some(script()));
+    let spent = outputs.status(script());
+    assert!(spent.is_some() && spent != unspent);
+    assert_eq!(outputs.unspent_outputs(script()), "[]");
+    assert_eq!(outputs.balance(script()), r#"{"confirmed":0,"unconfirmed":0}"#);
+    let known = format!(r#"[{{"height":5,"tx_hash":"{}"}}]"#, txid(1));
+    assert_eq!(outputs.history(script()), known, "what is known of it");
+    // The transaction becomes known, and stays known when a later scan has its height only.
+    outputs.spent(outpoint(1, 0), spend(2, block(9)));
+    let named = status_of(&format!("{}:5:{}:9:", txid(1), txid(2)));
+    assert_eq!(outputs.status(script()), named);
+    outputs.found(outpoint(1, 0), output(block(5)), &address(), 2);
+    outputs.spent(outpoint(1, 0), unknown(9));
+    assert_eq!(
+        (outputs.status(script()), outputs.transaction(txid(2))),
+        (named.clone(), Some(block(9)))
+    );
+    outputs.spent(outpoint(1, 0), unknown(10));
+    assert_ne!(outputs.status(script()), named, "in another block");
+    assert_eq!(outputs.transaction(txid(2)), None);
 }

@@ -6,7 +6,7 @@ use super::Session;
 use crate::args::Args;
 use crate::ask::{Ask, BackendCall, Step};
 use crate::error::RpcError;
-use crate::limits::MAX_SUBSCRIPTIONS;
+use crate::limits::MAX_SCRIPTS;
 use crate::methods::{SCRIPTS, no_such_script, unknown};
 use crate::outputs::{Knowledge, ScriptHash};
 use crate::reply::{Text, status_text};
@@ -23,16 +23,15 @@ const METHODS: [&str; 6] = [
 ];
 
 impl Session {
-    pub(super) fn script(&mut self, method: &str, params: Params) -> Result<Step, RpcError> {
+    pub(super) fn script(&mut self, method: &str, params: &Params) -> Result<Step, RpcError> {
         let Some(method) = METHODS.into_iter().find(|known| *known == method) else {
             return Err(unknown(method));
         };
-        let mut args = Args::new(params, &["scripthash"])?;
+        let args = Args::new(params, &["scripthash"])?;
         let script: ScriptHash = args.parsed(0, "expected the SHA-256 of a script in reverse, 64 hex digits")?;
         let is_subscribe = method == SCRIPTS;
-        if is_subscribe && self.scripts.len() + self.backend_scripts.len() >= MAX_SUBSCRIPTIONS {
-            let message =
-                format!("a connection has at most {MAX_SUBSCRIPTIONS} subscriptions to scripts: end some first");
+        if is_subscribe && self.scripts.len() + self.backend_scripts.len() >= MAX_SCRIPTS {
+            let message = format!("a connection has at most {MAX_SCRIPTS} subscriptions to scripts: end some first");
             return Err(RpcError::parameter(message));
         }
         match self.outputs.knowledge(script) {

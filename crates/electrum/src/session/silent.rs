@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Served, Session};
+use super::{Role, Served, Session, at_once};
 use crate::args::Args;
 use crate::ask::{Ask, Step};
 use crate::error::RpcError;
-use crate::limits::{MAX_LABELS, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE};
-use crate::order::{EarlierScans, Keys, Order, Subscribed};
+use crate::limits::SUBSCRIPTION_INTERVAL;
+use crate::order::{EarlierBlocks, EarlierScans, Keys, Order, Subscribed};
 use crate::reply::{Text, text};
-use crate::request::Params;
+use crate::request::{Params, list};
 use crate::start::{self, Start};
 use crate::subscription::Subscription;
 
@@ -21,27 +20,30 @@ const NAMES: &[&str] = &["scan_private_key", "spend_public_key", "start", "label
 const KEYS: &[&str] = &["scan_private_key", "spend_public_key"];
 
 impl Session {
-    pub(super) fn subscribe(&mut self, params: Params) -> Result<Step, RpcError> {
-        let mut args = Args::new(params, NAMES)?;
-        let keys = self.keys(&mut args)?;
-        let start = Start::parse(&args.take(2)).ok_or_else(|| args.wrong(2, start::EXPECTED))?;
-        let labels = labels(&mut args)?;
+    pub(super) fn subscribe(&mut self, params: &Params) -> Result<Step, RpcError> {
+        let args = Args::new(params, NAMES)?;
+        let keys = self.keys(&args)?;
+        let start = args.scalar(2).and_then(|value| Start::parse(&value));
+        let start = start.ok_or_else(|| args.wrong(2, start::EXPECTED))?;
+        let labels = labels(&args, self.options.max_labels)?;
         if !self.new_subscriptions.accept_now(Instant::now()) {
             return Err(RpcError::parameter(format!(
-                "more than {SUBSCRIPTIONS_AT_ONCE} subscriptions in a short time: one in {} s is allowed; wait, then send it again",
+                "more than {} subscriptions of this connection in a short time (limits.watches_per_connection): one in {} s is \
+                 allowed; wait, then send it again",
+                at_once(self.options.max_watches),
                 SUBSCRIPTION_INTERVAL.as_secs()
             )));
         }
         Ok(Step::Ask(Ask::Subscribe(Box::new(Order { keys, start, labels }))))
     }
 
-    pub(super) fn unsubscribe(&self, params: Params) -> Result<Step, RpcError> {
-        let mut args = Args::new(params, KEYS)?;
-        let keys = self.keys(&mut args)?;
+    pub(super) fn unsubscribe(&self, params: &Params) -> Result<Step, RpcError> {
+        let args = Args::new(params, KEYS)?;
+        let keys = self.keys(&args)?;
         Ok(Step::Ask(Ask::Unsubscribe(Box::new(keys))))
     }
 
-    fn keys(&self, args: &mut Args) -> Result<Keys, RpcError> {
+    fn keys(&self, args: &Args<'_>) -> Result<Keys, RpcError> {
         if !self.options.takes_keys {
             return Err(RpcError::refused(
                 "this connection is not encrypted, and a scan key on it could be read by others: connect to the relay's TLS port \
@@ -60,44 +62,55 @@ impl Session {
             address,
             labels,
             start_height,
-            has_earlier,
+            earlier,
             watch_id,
         } = subscribed;
         let address: Arc<str> = address.into();
         self.watches += 1;
-        let subscription = Subscription::new(&address, &labels, start_height, watch_id.clone(), self.watches);
+        let mut subscription = Subscription::new(&address, &labels, start_height, self.watches);
         let object = subscription.object().to_owned();
-        // Messages of a replaced watch are dropped: the new one sends all of them again.
-        self.forget_watches(&address);
+        // The new watch reports again what the one before it has reported.
+        self.replace(&address, Role::Main, self.watches);
+        if earlier == EarlierBlocks::Nothing {
+            self.replace(&address, Role::Earlier, self.watches);
+        }
         let served = Served {
             address: Arc::clone(&address),
-            is_earlier: false,
+            role: Role::Main,
+            number: self.watches,
         };
         self.by_watch.insert(watch_id, served);
-        self.earlier.begin(&address, has_earlier);
+        self.earlier.begin(&address, earlier);
+        subscription.is_widened = self.subscriptions.contains_key(&address);
         self.subscriptions.insert(address, subscription);
         self.publish_scans();
         object
     }
 
-    /// Removes a subscription, and what belongs to it.
-    fn forget_watches(&mut self, address: &str) -> bool {
-        if let Some(watch_id) = self.earlier.end(address) {
-            self.by_watch.remove(&watch_id);
+    /// The watch with the number `by` takes the place of the one of a subscription that has this role, and of those
+    /// that it was to take the place of.
+    fn replace(&mut self, address: &str, role: Role, by: u64) {
+        let mut of_address = self.by_watch.values_mut().filter(|served| &*served.address == address);
+        let Some(before) = of_address.find(|served| served.role == role) else {
+            return;
+        };
+        before.role = Role::Replaced(by);
+        let before = before.number;
+        let served = self.by_watch.values_mut();
+        for served in served.filter(|served| served.role == Role::Replaced(before)) {
+            served.role = Role::Replaced(by);
         }
-        let before = self.subscriptions.remove(address);
-        if let Some(before) = &before {
-            self.by_watch.remove(&before.watch_id);
-        }
-        before.is_some()
     }
 
     /// Watches of the blocks before the start of subscriptions are registered, or not.
     pub(super) fn registered(&mut self, scans: &EarlierScans) {
         for (address, watch_id) in &scans.registered {
+            self.watches += 1;
+            self.replace(address, Role::Earlier, self.watches);
             let served = Served {
                 address: address.as_str().into(),
-                is_earlier: true,
+                role: Role::Earlier,
+                number: self.watches,
             };
             self.by_watch.insert(watch_id.clone(), served);
         }
@@ -107,7 +120,9 @@ impl Session {
 
     /// The watch of a subscription has ended. Returns the result of the request.
     pub(super) fn unsubscribed(&mut self, address: &str) -> Text {
-        if self.forget_watches(address) {
+        if self.subscriptions.remove(address).is_some() {
+            self.by_watch.retain(|_, served| &*served.address != address);
+            self.earlier.end(address);
             self.outputs.ended(address);
         }
         self.publish_scans();
@@ -115,18 +130,17 @@ impl Session {
     }
 }
 
-fn labels(args: &mut Args) -> Result<Vec<u32>, RpcError> {
+fn labels(args: &Args<'_>, most: usize) -> Result<Vec<u32>, RpcError> {
     const EXPECTED: &str = "expected a list of whole numbers";
-    let values = match args.take(3) {
-        Value::Null => return Ok(Vec::new()),
-        Value::Array(values) => values,
-        _ => return Err(args.wrong(3, EXPECTED)),
+    let Some(text) = args.get(3) else {
+        return Ok(Vec::new());
     };
-    // Label 0 may be among them.
-    if values.len() > MAX_LABELS + 1 {
-        return Err(args.wrong(3, &format!("expected at most {MAX_LABELS}")));
+    if !text.starts_with('[') {
+        return Err(args.wrong(3, EXPECTED));
     }
-    let number = |value: &Value| u32::try_from(value.as_u64()?).ok();
-    let labels: Option<Vec<u32>> = values.iter().map(number).collect();
-    labels.ok_or_else(|| args.wrong(3, EXPECTED))
+    // Label 0 may be among them.
+    let values = list(text, most.saturating_add(1))
+        .ok_or_else(|| args.wrong(3, &format!("expected at most {most} (limits.labels_per_watch)")))?;
+    let labels: Result<_, _> = values.iter().map(|value| serde_json::from_str(value.get())).collect();
+    labels.map_err(|_| args.wrong(3, EXPECTED))
 }

@@ -8,7 +8,7 @@ use sdk_relay_protocol::{Notification, Payment, PaymentSpent, WatchProgress};
 use serde_json::json;
 
 use super::*;
-use crate::order::Subscribed;
+use crate::order::{EarlierBlocks, Subscribed};
 use crate::request::{Line, parse};
 
 const SCAN: &str = "0f694e068028a717f8af6b9411f9a133dd3565258714cc226594b34db90c1f2c";
@@ -19,6 +19,8 @@ const ADDRESS: &str = "sprt1q";
 fn options() -> Options {
     Options {
         takes_keys: true,
+        max_labels: 1_000,
+        max_watches: 100,
         has_backend: false,
         is_positional: false,
         timeouts: Timeouts::default(),
@@ -118,9 +120,7 @@ fn progress(share: f64) -> WatchMessage {
 fn of_watch(watch_id: &str, message: WatchMessage) -> WatchMessage {
     match message {
         WatchMessage::Payment(mut message) => {
-            if let Event::PaymentDetected(payment) = &mut message.notification.event {
-                payment.watch_id = Some(watch_id.to_owned());
-            }
+            message.notification.event.set_watch_id(watch_id.to_owned());
             WatchMessage::Payment(message)
         }
         WatchMessage::Progress(mut progress) => {
@@ -138,11 +138,15 @@ fn subscribed(options: Options) -> Session {
 }
 
 fn subscribe_again(session: &mut Session, watch_id: &str, start_height: u32) -> String {
+    subscribe_with(session, watch_id, start_height, EarlierBlocks::Unscanned)
+}
+
+fn subscribe_with(session: &mut Session, watch_id: &str, start_height: u32, earlier: EarlierBlocks) -> String {
     let subscribed = Subscribed {
         address: ADDRESS.to_owned(),
         labels: vec![0],
         start_height,
-        has_earlier: start_height > 0,
+        earlier,
         watch_id: watch_id.to_owned(),
     };
     let object = session.answered(Answer::Subscribed(Box::new(subscribed))).unwrap();
@@ -288,7 +292,10 @@ fn the_parameters_of_a_subscription() {
         (json!([SCAN, SPEND, "soon"]), "start"),
         (json!([SCAN, SPEND, 0, 5]), "labels"),
         (json!([SCAN, SPEND, 0, [-1]]), "labels"),
-        (json!([SCAN, SPEND, 0, labels]), "labels"),
+        (
+            json!([SCAN, SPEND, 0, labels]),
+            "labels: expected at most 1000 (limits.labels_per_watch)",
+        ),
     ] {
         let error = result(&mut session, SUBSCRIBE, params).unwrap_err();
         assert!(error.code == -32_602 && error.message.starts_with(name), "{error:?}");
@@ -299,10 +306,12 @@ fn the_parameters_of_a_subscription() {
 async fn subscriptions_of_a_connection_have_a_rate() {
     let mut session = Session::new(options());
     let subscribe = |session: &mut Session| step(session, SUBSCRIBE, json!([SCAN, SPEND]));
-    for _ in 0..SUBSCRIPTIONS_AT_ONCE {
+    for _ in 0..options().max_watches {
         assert!(matches!(subscribe(&mut session), Step::Ask(_)));
     }
-    assert!(matches!(subscribe(&mut session), Step::Done(Err(error)) if error.message.contains("one in 10 s")));
+    assert!(
+        matches!(subscribe(&mut session), Step::Done(Err(error)) if error.message.contains("(limits.watches_per_connection): one in 10 s"))
+    );
     tokio::time::advance(SUBSCRIPTION_INTERVAL).await;
     assert!(matches!(subscribe(&mut session), Step::Ask(_)));
 }
@@ -538,6 +547,83 @@ async fn a_wallet_that_comes_back_is_answered_for_its_old_outputs() {
         address: ADDRESS.to_owned(),
     }));
     assert!(session.by_watch.is_empty() && session.subscriptions.is_empty());
+}
+
+/// The old outputs of a wallet that comes back, of which some clients subscribe again to what they have subscribed to.
+#[tokio::test(start_paused = true)]
+async fn a_widened_subscription_keeps_the_old_outputs_of_a_returning_wallet() {
+    const EARLIER: &str = "watch-0";
+    let mut session = subscribed(options());
+    session.mail(progress(1.0));
+    let old = ScriptHash::of_key(&[5; 32]).to_string();
+    drop(ask(&mut session, SCRIPTS, json!([old])));
+    let registered = crate::order::EarlierScans {
+        registered: vec![(ADDRESS.to_owned(), EARLIER.to_owned())],
+        failure: None,
+    };
+    drop(session.answered(Answer::EarlierScans(registered)));
+    session.mail(of_watch(EARLIER, detected(5, Some(3))));
+    session.mail(of_watch(EARLIER, progress(1.0)));
+    // In the mempool, and in a block that the next watch scans.
+    session.mail(detected(6, None));
+    session.mail(detected(7, Some(9)));
+    let known = result(&mut session, SCRIPTS, json!([old])).unwrap();
+    assert!(known.is_string());
+    tokio::time::advance(Duration::from_millis(250)).await;
+    session.due(Instant::now());
+
+    subscribe_with(&mut session, "watch-2", 7, EarlierBlocks::Watched);
+    let new = |message| of_watch("watch-2", message);
+    // The watch that it replaces has reported the end of an output before it was ended.
+    session.mail(reverted(7, Some(9)));
+    assert_eq!(session.place(7), None);
+    session.mail(new(progress(1.0)));
+    assert_eq!(result(&mut session, SCRIPTS, json!([old])).unwrap(), known);
+    assert_eq!(
+        session.place(6),
+        Some(Place::Mempool),
+        "its mempool is scanned after the history"
+    );
+    // The watch of the earlier blocks goes on: a reorganisation, and what spends an old output.
+    session.mail(of_watch(
+        EARLIER,
+        message(5, Event::PaymentSpent(spent_by(5, 8, Some(10)))),
+    ));
+    assert_eq!(session.outputs.transaction(outpoint(8).txid), Some(Place::Block(10)));
+    let lines = session.due(Instant::now());
+    assert!(lines.iter().any(|line| line.contains(&old)), "{lines:?}");
+    // Found again, and gone, by the next block.
+    session.mail(new(detected(6, None)));
+    session.mempool_is_scanned();
+    assert_eq!(session.place(6), Some(Place::Mempool));
+
+    // With another label the earlier blocks are scanned again.
+    subscribe_with(&mut session, "watch-3", 7, EarlierBlocks::Unscanned);
+    session.mail(of_watch("watch-3", progress(1.0)));
+    session.mempool_is_scanned();
+    assert_eq!(
+        session.place(6),
+        None,
+        "it has left the mempool between the two watches"
+    );
+    assert_eq!(session.place(5), Some(Place::Block(3)));
+    session.mail(of_watch(EARLIER, reverted(5, Some(3))));
+    assert_eq!(session.place(5), None, "the watch before goes on");
+    session.mail(of_watch(EARLIER, detected(5, Some(4))));
+    drop(ask(
+        &mut session,
+        "blockchain.scripthash.get_history",
+        json!(["00".repeat(32)]),
+    ));
+    assert!(session.wants_earlier_scans());
+    let registered = crate::order::EarlierScans {
+        registered: vec![(ADDRESS.to_owned(), "watch-4".to_owned())],
+        failure: None,
+    };
+    drop(session.answered(Answer::EarlierScans(registered)));
+    session.mail(of_watch("watch-4", progress(1.0)));
+    assert_eq!(session.place(5), None, "the new scan has not found it");
+    assert_eq!(session.by_watch.len(), 2);
 }
 
 fn spent_by(n: u8, by: u8, height: Option<u32>) -> Box<PaymentSpent> {

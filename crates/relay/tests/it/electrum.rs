@@ -6,6 +6,7 @@ mod hostile;
 mod ports;
 #[cfg(target_os = "linux")]
 mod remains;
+mod slow;
 mod transcript;
 mod wallet;
 mod wallet_life;

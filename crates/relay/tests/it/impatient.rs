@@ -40,6 +40,7 @@ fn child() {
         Ok("patience") => timeouts.transport.headers = Duration::from_secs(3600),
         Ok("electrum") => {
             timeouts.electrum.idle = IDLE;
+            timeouts.electrum.write = Duration::from_secs(2);
             timeouts.transport.input = INPUT;
         }
         Ok("memory") => timeouts.blindbit.memory = Duration::from_secs(3),
@@ -118,10 +119,14 @@ fn the_limits_of_a_relay_are_those_of_the_contract() {
             electrum.idle,
             electrum.progress,
             electrum.node,
+            electrum.write,
             electrum.backend,
+            electrum.backend_ping,
+            electrum.backend_retry.0,
+            electrum.backend_retry.1,
             electrum.close
         ]),
-        [600, 5, 20, 20, 2]
+        [600, 5, 20, 20, 20, 60, 1, 60, 2]
     );
     assert_eq!(electrum.first_notification, Duration::from_millis(250));
 }

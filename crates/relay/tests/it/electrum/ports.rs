@@ -11,7 +11,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::electrum::wallet::Wallet;
+use crate::electrum::wallet::{Wallet, keys};
 use crate::impatient;
 use crate::support::DEADLINE;
 use crate::wire::standalone;
@@ -123,6 +123,48 @@ async fn a_client_without_requests_is_disconnected_with_the_reason() {
     wallet.send_bytes(br#"{"id":1,"#).await;
     let last = wallet.line().await.expect("the reason");
     assert!(last.contains("not complete within"), "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_of_watches_hold_and_are_named() {
+    let options = standalone()
+        .electrum()
+        .set("LIMITS__WATCHES_PER_CONNECTION", "2")
+        .set("LIMITS__LABELS_PER_WATCH", "3")
+        .set("LIMITS__WATCHES", "3");
+    let relay = RelayProcess::start(options).await;
+    let mut wallet = Wallet::connect(relay.electrum()).await;
+    let subscribe = "blockchain.silentpayments.subscribe";
+    let params = |payee: &Payee, labels: &[u32]| {
+        let [scan, spend] = keys(payee);
+        json!([scan, spend, 0, labels])
+    };
+    let (first, second) = (Payee::new(&[]), Payee::new(&[]));
+    let (code, reason) = wallet.refused(subscribe, params(&first, &[1, 2, 3, 4, 5])).await;
+    assert!(
+        code == -32_602 && reason.contains("limits.labels_per_watch"),
+        "{reason}"
+    );
+    wallet.ask(subscribe, params(&first, &[1, 2])).await;
+    wallet.ask(subscribe, params(&first, &[3])).await;
+    let (_, reason) = wallet.refused(subscribe, params(&first, &[4])).await;
+    assert!(reason.contains("at most 3 (limits.labels_per_watch)"), "{reason}");
+    wallet.ask(subscribe, params(&second, &[])).await;
+    let (code, reason) = wallet.refused(subscribe, params(&Payee::new(&[]), &[])).await;
+    assert!(
+        code == -32_602 && reason.contains("limits.watches_per_connection"),
+        "{reason}"
+    );
+    // Of all connections.
+    let mut other = Wallet::connect(relay.electrum()).await;
+    other.ask(subscribe, params(&first, &[])).await;
+    let (code, reason) = other.refused(subscribe, params(&second, &[])).await;
+    assert!(code == 2 && reason.contains("limits.watches"), "{reason}");
+    let [scan, spend] = keys(&second);
+    wallet
+        .ask("blockchain.silentpayments.unsubscribe", json!([scan, spend]))
+        .await;
+    wallet.ask(subscribe, params(&second, &[])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

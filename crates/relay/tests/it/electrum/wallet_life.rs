@@ -207,6 +207,58 @@ async fn a_wallet_that_comes_back_gets_the_history_of_its_old_outputs() {
         .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
     stage.node.send_raw(&last).await;
     assert_eq!(wallet.paid().await.txid, name(&last));
+    // It subscribes again, with the same labels and with another one: its old output stays.
+    stage.node.mine(1).await;
+    index_is_current(&stage.relay, stage.node.height().await).await;
+    let mut wider = payee.clone();
+    wider.labels.push(3);
+    for payee in [&payee, &wider] {
+        wallet.subscribe(payee, json!(height + 2)).await;
+        wallet.history().await;
+        assert_eq!(
+            wallet.ask("blockchain.scripthash.subscribe", json!([script])).await,
+            expected
+        );
+        stage.node.mine(1).await;
+        index_is_current(&stage.relay, stage.node.height().await).await;
+        let history = wallet.ask("blockchain.scripthash.get_history", json!([script])).await;
+        assert_eq!(history, json!([{"height": height, "tx_hash": txid}]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_may_subscribe_and_ask_for_what_is_found() {
+    let mut stage = Stage::with(Options::default(), testkit::RelayOptions::electrum).await;
+    let payee = Payee::new(&[]);
+    let paid = stage
+        .payer
+        .pay(&[InputKind::P2wpkh], &[silent(payee.address(), 20_000)]);
+    stage.node.mine_with(std::slice::from_ref(&paid)).await;
+    let height = stage.node.height().await;
+    stage.node.mine(3).await;
+    index_is_current(&stage.relay, height + 3).await;
+    let history = "blockchain.scripthash.get_history";
+    // The payment is in the history of the subscription, or before its start.
+    for start in [height, height + 2] {
+        let mut wallet = Wallet::connect(stage.relay.electrum()).await;
+        let [scan, spend] = keys(&payee);
+        let batch = json!([
+            {"id": 1, "method": history, "params": [script_of(&paid)]},
+            {"id": 2, "method": "blockchain.silentpayments.subscribe", "params": [scan, spend, start]},
+            {"id": 3, "method": history, "params": [script_of(&paid)]},
+        ]);
+        let answers: Value = serde_json::from_str(&wallet.exchange(&batch.to_string()).await).unwrap();
+        let expected = json!([{"height": height, "tx_hash": name(&paid)}]);
+        assert_eq!(
+            (&answers[0]["id"], &answers[0]["result"]),
+            (&json!(1), &expected),
+            "{answers}"
+        );
+        assert_eq!(answers[1]["result"]["start_height"], json!(start), "{answers}");
+        assert_eq!(answers[2]["result"], expected, "{answers}");
+        wallet.subscribed(answers[1]["result"].to_string());
+        assert_eq!(wallet.history().await.len(), usize::from(start == height));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
