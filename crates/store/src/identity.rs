@@ -4,16 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableError};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTableMetadata, StorageError, TableError};
 use sdk_relay_files::Open;
 
 use crate::db::{Watched, backend};
-use crate::format::{META, META_FORMAT, NAME_NETWORK, NAMES};
+use crate::format::{BLOCKS, META, META_FORMAT, NAME_NETWORK, NAMES};
 
 /// Format and network; those that a new file does not have yet are `None`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) format: Option<u64>,
+    /// Also `None` while the file has no block: it then takes the network of the next start.
     pub(crate) network: Option<String>,
 }
 
@@ -39,7 +40,14 @@ pub(crate) fn identity(path: &Path) -> Result<Option<Identity>, redb::Error> {
         Err(TableError::TableDoesNotExist(_)) => None,
         Err(error) => return Err(error.into()),
     };
+    // The event log and the tweak index both have a table of this name.
+    let has_block = match tx.open_untyped_table(BLOCKS) {
+        Ok(blocks) => !blocks.is_empty()?,
+        Err(TableError::TableDoesNotExist(_)) => false,
+        Err(error) => return Err(error.into()),
+    };
     let network = match tx.open_table(NAMES) {
+        Ok(_) if !has_block => None,
         Ok(names) => names.get(NAME_NETWORK)?.map(|value| value.value().to_owned()),
         Err(TableError::TableDoesNotExist(_)) => None,
         Err(error) => return Err(error.into()),

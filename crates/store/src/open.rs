@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use redb::ReadableTable;
+use redb::{ReadableTable, ReadableTableMetadata};
 
 use crate::db::{DatabaseFile, Db, Medium, Options, is_damage};
 use crate::format::{BLOCKS, FORMAT, LOG, META, META_FORMAT, NAME_NETWORK, NAMES, PAYMENTS, SYNC_HISTORY};
@@ -24,8 +24,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file, or creates it. A store belongs to one network permanently. A file of an older format is migrated
-    /// first, which takes a few seconds.
+    /// Opens the file, or creates it. From its first block on a store belongs to one network permanently; without one
+    /// it takes this network. A file of an older format is migrated first, which takes a few seconds.
     pub fn open(path: &Path, network: &str, retention: Retention) -> Result<Self, OpenError> {
         Self::open_on(Box::new(DatabaseFile(path.to_owned())), path, network, retention)
     }
@@ -122,18 +122,22 @@ fn failed(path: &Path, source: redb::Error) -> OpenError {
     }
 }
 
-/// Format and network of the file. A new file gets those of this program, and its tables; a file that this program
-/// cannot use is not modified.
+/// Format and network of the file. A new file gets those of this program, and its tables; one without a block gets the
+/// network, because a first start with the wrong network must not decide for ever. A file that this program cannot use
+/// is not modified.
 fn identify(db: &Db, network: &str) -> Result<(u64, String), StoreError> {
     let tx = db.begin_write()?;
     let (format, found) = {
         let mut meta = tx.open_table(META)?;
         let mut names = tx.open_table(NAMES)?;
         let format = meta.get(META_FORMAT)?.map(|v| v.value());
-        let found = names.get(NAME_NETWORK)?.map(|v| v.value().to_owned());
+        let mut found = names.get(NAME_NETWORK)?.map(|v| v.value().to_owned());
         if format.is_none() {
             meta.insert(META_FORMAT, FORMAT)?;
+        }
+        if format.is_none_or(|format| format == FORMAT) && tx.open_table(BLOCKS)?.is_empty()? {
             names.insert(NAME_NETWORK, network)?;
+            found = None;
         }
         (format.unwrap_or(FORMAT), found.unwrap_or_else(|| network.to_owned()))
     };

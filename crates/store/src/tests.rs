@@ -11,14 +11,47 @@ const WIDE: Retention = Retention {
     events: 1000,
     bytes: 1 << 20,
 };
+
+fn connect(store: &Store, height: u32) {
+    let block = Some(BlockChange::Connect(height, hash(height)));
+    store
+        .commit(&Batch {
+            block,
+            ..Batch::default()
+        })
+        .unwrap();
+}
+
 #[test]
 fn a_store_has_one_owner_and_one_network() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.redb");
     let store = Store::open(&path, "regtest", WIDE).unwrap();
     assert!(matches!(Store::open(&path, "regtest", WIDE), Err(OpenError::InUse(_))));
+    connect(&store, 7);
     drop(store);
+    assert!(matches!(
+        Store::check(&path, "mainnet"),
+        Err(OpenError::OtherNetwork { .. })
+    ));
     let error = Store::open(&path, "mainnet", WIDE).unwrap_err();
+    assert!(
+        matches!(&error, OpenError::OtherNetwork { found, .. } if found == "regtest"),
+        "{error}"
+    );
+}
+
+/// A first start with the wrong network, which found no node, must not decide for ever.
+#[test]
+fn a_store_without_a_block_takes_the_network_of_each_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("relay.redb");
+    for network in ["mainnet", "regtest", "signet"] {
+        assert!(!path.exists() || Store::check(&path, network).unwrap());
+        drop(Store::open(&path, network, WIDE).unwrap());
+    }
+    connect(&Store::open(&path, "regtest", WIDE).unwrap(), 7);
+    let error = Store::open(&path, "signet", WIDE).unwrap_err();
     assert!(
         matches!(&error, OpenError::OtherNetwork { found, .. } if found == "regtest"),
         "{error}"

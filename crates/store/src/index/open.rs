@@ -28,9 +28,10 @@ impl TweakIndex {
         Ok(true)
     }
 
-    /// Opens the index in this directory, or creates it. An index belongs to one network permanently. It is cleared if
-    /// its configured start was above `start_height`, or if it has an older format; one that begins below is kept. A
-    /// damaged database is moved aside, and the index is then empty ([`Self::rebuild`]).
+    /// Opens the index in this directory, or creates it. From its first block on an index belongs to one network
+    /// permanently; without one it takes this network and this start height. It is cleared if its configured start was
+    /// above `start_height`, or if it has an older format; one that begins below is kept. A damaged database is moved
+    /// aside, and the index is then empty ([`Self::rebuild`]).
     pub fn open(dir: &Path, network: &str, start_height: u32) -> Result<Self, IndexError> {
         match Self::open_whole(dir, network, start_height) {
             Err(damage) if damage.is_damage() => {
@@ -110,12 +111,14 @@ impl TweakIndex {
         let (format, found, start) = {
             let mut meta = tx.open_table(META)?;
             let mut names = tx.open_table(NAMES)?;
-            tx.open_table(BLOCKS)?;
+            let has_no_block = tx.open_table(BLOCKS)?.is_empty()?;
             tx.open_table(MARKS)?;
             tx.open_table(SPENT)?;
             let format = meta.get(META_FORMAT)?.map(|v| v.value());
             if format.is_none() {
                 meta.insert(META_FORMAT, FORMAT)?;
+            }
+            if has_no_block && format.is_none_or(|format| format == FORMAT) {
                 meta.insert(META_START, u64::from(start_height))?;
                 names.insert(NAME_NETWORK, network)?;
             }

@@ -246,7 +246,17 @@ fn changed_bytes_are_noticed() {
 #[test]
 fn identity_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    drop(TweakIndex::open(dir.path(), "signet", 7).unwrap());
+    // Without a block it takes network and start of each start.
+    assert_eq!(TweakIndex::open(dir.path(), "mainnet", 9).unwrap().start_height(), 9);
+    assert!(TweakIndex::check(dir.path(), "signet").unwrap());
+    let index = TweakIndex::open(dir.path(), "signet", 7).unwrap();
+    assert_eq!(index.start_height(), 7);
+    index.append(BlockHash::all_zeros(), &[block(7, 0, &[])]).unwrap();
+    drop(index);
+    assert!(matches!(
+        TweakIndex::check(dir.path(), "mainnet"),
+        Err(IndexError::OtherNetwork { .. })
+    ));
     let error = TweakIndex::open(dir.path(), "mainnet", 7).unwrap_err();
     assert!(
         matches!(&error, IndexError::OtherNetwork { found, .. } if found == "signet"),
@@ -254,7 +264,6 @@ fn identity_is_kept() {
     );
     let index = TweakIndex::open(dir.path(), "signet", 9).unwrap();
     assert_eq!(index.start_height(), 7, "an index that begins lower is kept");
-    index.append(BlockHash::all_zeros(), &[block(7, 0, &[])]).unwrap();
     drop(index);
     let index = TweakIndex::open(dir.path(), "signet", 3).unwrap();
     assert_eq!(
