@@ -47,6 +47,11 @@ impl ScanKey {
         self.0.public_key(&SECP)
     }
 
+    /// The 32 bytes, big-endian, for an export of the key.
+    pub fn expose_bytes(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.secret_bytes())
+    }
+
     pub(crate) fn secret(&self) -> &SecretKey {
         &self.0
     }
@@ -147,6 +152,11 @@ impl Receiver {
     /// The address to which the wallet itself sends its change. Must never be shown or given out (BIP352 "Labels").
     pub fn change_address(&self, network: Network) -> Result<SilentPaymentAddress, LabelError> {
         self.address_with(network, CHANGE_LABEL)
+    }
+
+    /// `b_scan`.
+    pub fn scan_key(&self) -> &ScanKey {
+        &self.scan
     }
 
     /// `B_scan`.

@@ -24,6 +24,12 @@ use wrong_arguments::wrong_arguments;
 
 pub use text::{source, with_causes};
 
+/// With the commit in a package (scripts/release).
+const VERSION: &str = match option_env!("SDK_RELAY_BUILD") {
+    Some(build) => build,
+    None => env!("CARGO_PKG_VERSION"),
+};
+
 /// A relay between a Bitcoin node and silent-payment (BIP352) apps.
 ///
 /// It follows a Bitcoin node, finds silent payments in the mempool and in blocks, and notifies its clients over a
@@ -32,7 +38,7 @@ pub use text::{source, with_causes};
 #[derive(Debug, Parser)]
 #[command(
     name = "sdk_relay",
-    version,
+    version = VERSION,
     args_conflicts_with_subcommands = true,
     after_help = "Environment variables can set every setting: SDK_RELAY_NETWORK=signet, SDK_RELAY_BITCOIN_CORE__URL=http://127.0.0.1:38332.\n\
                   Flags override the changes made with PUT /config (settings.toml in the data directory), which override the \
@@ -66,7 +72,7 @@ enum Command {
         /// The directory; created if it does not exist
         directory: PathBuf,
     },
-    /// Print the address of the relay's own wallet, export its keys or import them, and exit
+    /// Print the address or the descriptor of the relay's own wallet, export its keys or import them, and exit
     #[command(subcommand)]
     Wallet(WalletCommand),
 }
@@ -75,6 +81,9 @@ enum Command {
 enum WalletCommand {
     /// Print the silent-payment address of the relay's own wallet
     Address(Settings),
+    /// Print the descriptor of the relay's own wallet (BIP392), with which other programs can see its payments and not
+    /// spend them
+    Descriptor(Settings),
     /// Write the private keys of the hot wallet to a new file, which can be imported elsewhere
     Export(Transfer),
     /// Make the wallet of an exported file the hot wallet of this data directory; the relay must not run
@@ -168,6 +177,7 @@ impl Cli {
             Some(Command::Scan(arguments)) => sdk_relay_scan::scan(arguments.scan, arguments.settings.overrides()),
             Some(Command::PackageFiles { directory }) => package_files::write(&directory, Self::command()),
             Some(Command::Wallet(WalletCommand::Address(settings))) => wallet::address(settings.overrides()),
+            Some(Command::Wallet(WalletCommand::Descriptor(settings))) => wallet::descriptor(settings.overrides()),
             Some(Command::Wallet(WalletCommand::Export(Transfer { file, settings }))) => {
                 wallet::export(settings.overrides(), &file)
             }

@@ -4,26 +4,42 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use anyhow::{anyhow, bail};
-use sdk_relay_config::{Config, DataDir, Loader, Overrides, WalletConfig};
+use sdk_relay_bip352::Receiver;
+use sdk_relay_config::{Config, DataDir, Loader, Network, Overrides, WalletConfig};
 use sdk_relay_console::say;
+use sdk_relay_descriptor::describe;
 use sdk_relay_detect::own_wallet::{self, FILE_NAME};
 use sdk_relay_files::{create_private, is_absent};
 
 /// Prints the address of the wallet. Never creates a wallet.
 pub(super) fn address(overrides: Overrides) -> anyhow::Result<()> {
     let config = Loader::new(overrides).load()?;
+    say(&existing(&config)?.address(config.network.silent_payment()).to_string());
+    Ok(())
+}
+
+/// Prints the descriptor of the wallet. Never creates a wallet.
+pub(super) fn descriptor(overrides: Overrides) -> anyhow::Result<()> {
+    let config = Loader::new(overrides).load()?;
+    let wallet = existing(&config)?;
+    let is_mainnet = config.network == Network::Mainnet;
+    say(&describe(wallet.scan_key(), &wallet.spend_public_key(), is_mainnet)?);
+    Ok(())
+}
+
+/// The wallet of the relay, which must have one.
+fn existing(config: &Config) -> anyhow::Result<Receiver> {
     let wallet = match &config.wallet {
         WalletConfig::Hot => own_wallet::open(&config.data_dir, &WalletConfig::HotIfPresent)?,
         other => own_wallet::open(&config.data_dir, other)?,
     };
     match wallet {
-        Some(wallet) => say(&wallet.address(config.network.silent_payment()).to_string()),
+        Some(wallet) => Ok(wallet),
         None if matches!(config.wallet, WalletConfig::Off) => {
             bail!("there is no wallet: wallet.mode is off; set wallet.mode = \"hot\" and start the relay to create one")
         }
-        None => return Err(missing(&config)),
+        None => Err(missing(config)),
     }
-    Ok(())
 }
 
 fn missing(config: &Config) -> anyhow::Error {

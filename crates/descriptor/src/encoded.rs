@@ -1,8 +1,8 @@
 //! The key `spscan1q…`: bech32m of version, scan private key and spend public key (BIP392).
 
 use bech32::primitives::decode::UncheckedHrpstring;
-use bech32::primitives::iter::Fe32IterExt as _;
-use bech32::{Bech32m, Fe32};
+use bech32::primitives::iter::{ByteIterExt as _, Fe32IterExt as _};
+use bech32::{Bech32m, Fe32, Hrp};
 use bitcoin::secp256k1::PublicKey;
 use sdk_relay_bip352::ScanKey;
 use zeroize::Zeroizing;
@@ -14,6 +14,25 @@ const SCAN_LENGTH: usize = 32;
 const LENGTH: usize = SCAN_LENGTH + 33;
 /// 65 bytes are 104 characters of five bits, without padding.
 const CHARACTERS: usize = LENGTH * 8 / 5;
+
+const CHECKSUM: usize = 6;
+const MAINNET: Hrp = Hrp::parse_unchecked("spscan");
+const TEST_NETWORK: Hrp = Hrp::parse_unchecked("tspscan");
+
+/// The key as text.
+pub(crate) fn encode(scan: &ScanKey, spend: &PublicKey, is_mainnet: bool) -> Zeroizing<String> {
+    let prefix = if is_mainnet { MAINNET } else { TEST_NETWORK };
+    let mut bytes = Zeroizing::new([0; LENGTH]);
+    let (secret, public) = bytes.split_at_mut(SCAN_LENGTH);
+    secret.copy_from_slice(&*scan.expose_bytes());
+    public.copy_from_slice(&spend.serialize());
+    // Reserved at once: a string that grows leaves copies of the key behind. With separator and version.
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 2 + CHARACTERS + CHECKSUM));
+    let characters = bytes.iter().copied().bytes_to_fes();
+    let characters = characters.with_checksum::<Bech32m>(&prefix);
+    text.extend(characters.with_witness_version(Fe32::Q).chars());
+    text
+}
 
 pub(crate) fn keys(text: &str) -> Result<Keys, DescriptorError> {
     let prefix = text.split_once('1').map(|(prefix, _)| prefix.to_lowercase());

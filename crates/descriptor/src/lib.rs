@@ -21,6 +21,7 @@ use std::str::FromStr;
 use bitcoin::secp256k1::PublicKey;
 use miniscript::descriptor::checksum::Engine;
 use sdk_relay_bip352::ScanKey;
+use zeroize::Zeroizing;
 
 use annotations::Annotations;
 use origin::without_origin;
@@ -72,6 +73,21 @@ impl FromStr for ScanDescriptor {
             highest_label: annotations.highest_label,
         })
     }
+}
+
+/// The descriptor of a wallet: `sp(spscan1q…)#checksum`, of a test network `sp(tspscan1q…)#checksum`. Whoever has it
+/// sees all payments of the wallet, and cannot spend them.
+pub fn describe(scan: &ScanKey, spend: &PublicKey, is_mainnet: bool) -> Result<Zeroizing<String>, DescriptorError> {
+    let key = encoded::encode(scan, spend, is_mainnet);
+    let mut text = Zeroizing::new(String::with_capacity(key.len() + 16));
+    text.push_str("sp(");
+    text.push_str(&key);
+    text.push(')');
+    let mut engine = Engine::new();
+    engine.input(&text).map_err(|_| DescriptorError::Character)?;
+    text.push('#');
+    text.push_str(&engine.checksum());
+    Ok(text)
 }
 
 /// Checks and removes `#CHECKSUM`.

@@ -50,6 +50,18 @@ fn has_keys(found: &ScanDescriptor, scan: &SecretKey, spend: PublicKey) {
 }
 
 #[test]
+fn a_described_wallet_is_parsed_again() {
+    for (prefix, is_mainnet) in [("spscan", true), ("tspscan", false)] {
+        let text = describe(&ScanKey::from(secret(3)), &public(4), is_mainnet).unwrap();
+        let body = format!("sp({})", spscan(prefix, 3));
+        assert_eq!(*text, format!("{body}#{}", checksum(&body)));
+        let found = ScanDescriptor::from_str(&text).unwrap();
+        has_keys(&found, &secret(3), public(4));
+        assert_eq!(found.is_mainnet, is_mainnet);
+    }
+}
+
+#[test]
 fn the_encoded_key_in_all_its_surroundings() {
     for (prefix, is_mainnet) in [("spscan", true), ("tspscan", false)] {
         let key = spscan(prefix, 3);

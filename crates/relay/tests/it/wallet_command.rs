@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use sdk_relay_bip352::{Network, Receiver};
+use sdk_relay_descriptor::ScanDescriptor;
 use serde_json::Value;
 use testkit::{RelayOptions, RelayProcess, http_get};
 
@@ -79,6 +81,11 @@ async fn an_exported_wallet_is_restored_in_another_data_directory() {
     assert!(refused(&wallet(new.path(), &["address"])).contains("there is no wallet"));
     assert!(succeeded(&wallet(new.path(), &["import", copy])).contains(&paid));
     assert_eq!(succeeded(&wallet(new.path(), &["address"])), paid);
+    let printed = wallet(new.path(), &["descriptor"]);
+    let descriptor: ScanDescriptor = succeeded(&printed).parse().unwrap();
+    assert!(!descriptor.is_mainnet);
+    let receiver = Receiver::new(descriptor.scan, descriptor.spend, []).unwrap();
+    assert_eq!(receiver.address(Network::Regtest).to_string(), paid);
 
     let other = tempfile::tempdir().unwrap();
     std::fs::copy(relay.data_dir().join("wallet.key"), other.path().join("wallet.key")).unwrap();
