@@ -14,7 +14,9 @@ pub use crate::signals::Signal;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
     /// The connection failed or the reply was cut off: retry later.
-    #[error("{at} does not answer: {reason}")]
+    #[error(
+        "{at} does not answer: {reason}; start the node (bitcoin-qt needs server=1 in bitcoin.conf), or correct bitcoin_core.url"
+    )]
     Unreachable {
         /// Address of the node.
         at: String,

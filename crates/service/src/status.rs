@@ -203,7 +203,11 @@ impl Status {
             }
             FollowState::CatchingUp { at, target } => problems.push(format!("catching up: block {at} of {target}")),
         }
-        if let WalletState::Unavailable(why) = self.0.vitals.wallet() {
+        let node_away = matches!(follow.state, FollowState::Unreachable { .. } | FollowState::Connecting);
+        // The wallet of a node that is away is away for the same reason.
+        if let WalletState::Unavailable(why) = self.0.vitals.wallet()
+            && !node_away
+        {
             problems.push(why);
         }
         if let (Some(oracle), Some(state)) = (&self.0.oracle, oracle_state) {
@@ -215,7 +219,6 @@ impl Status {
         if !problems.is_empty() {
             condition = Condition::Degraded;
         }
-        let node_away = matches!(follow.state, FollowState::Unreachable { .. } | FollowState::Connecting);
         if node_away && self.0.vitals.tip().is_none() {
             condition = Condition::Critical;
         }

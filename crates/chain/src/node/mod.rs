@@ -35,6 +35,24 @@ pub use wallet::{NodeWallet, WalletError};
 pub use zmq::report::{ZmqReport, zmq_report};
 pub use zmq_address::ZmqAddress;
 
+/// The RPC methods that the relay calls to follow a node: what its `rpcwhitelist` must allow.
+pub const METHODS: [&str; 14] = [
+    "getblockchaininfo",
+    "getnetworkinfo",
+    "getmempoolinfo",
+    "getrawmempool",
+    "getblockhash",
+    "getblockheader",
+    "getblock",
+    "getrawtransaction",
+    "gettxout",
+    "gettxspendingprevout",
+    "getzmqnotifications",
+    "estimatesmartfee",
+    "sendrawtransaction",
+    "submitpackage",
+];
+
 /// Addresses and credentials of a node.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {

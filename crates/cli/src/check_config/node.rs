@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use sdk_relay_chain::SourceError;
-use sdk_relay_chain::node::{ZmqReport, zmq_report};
+use sdk_relay_chain::node::{METHODS, ZmqReport, zmq_report};
 use sdk_relay_chain::rpc::{RpcClient, RpcError};
 use sdk_relay_config::{Config, Network};
 use sdk_relay_echo::short;
@@ -58,6 +58,7 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
         Err(error) => return unusable(error, report),
     };
     report.good(format!("Node: {} answers and accepts the credentials", rpc.at()));
+    methods(&rpc, report).await;
     version(&rpc, report).await;
     if chain.chain == config.network.chain() {
         report.good(format!("Network: the node is on {}", config.network));
@@ -72,7 +73,15 @@ pub(super) async fn check(config: &Config, report: &mut Report) {
 
 /// A call without arguments.
 async fn call<T: serde::de::DeserializeOwned>(rpc: &RpcClient, method: &str) -> Result<T, RpcError> {
-    match timeout(ANSWER_WITHIN, rpc.call(method, json!([]))).await {
+    call_with(rpc, method, json!([])).await
+}
+
+async fn call_with<T: serde::de::DeserializeOwned>(
+    rpc: &RpcClient,
+    method: &str,
+    arguments: Value,
+) -> Result<T, RpcError> {
+    match timeout(ANSWER_WITHIN, rpc.call(method, arguments)).await {
         Ok(answer) => answer,
         Err(_) => Err(RpcError::Unreachable {
             at: rpc.at().to_owned(),
@@ -84,9 +93,7 @@ async fn call<T: serde::de::DeserializeOwned>(rpc: &RpcClient, method: &str) -> 
 /// The node cannot be used: what to do.
 fn unusable(error: RpcError, report: &mut Report) {
     let todo = match &error {
-        RpcError::Unreachable { .. } => {
-            "; start the node, or correct bitcoin_core.url (server=1 must be set in bitcoin.conf of bitcoin-qt); --offline skips this check"
-        }
+        RpcError::Unreachable { .. } => "; --offline skips this check",
         RpcError::Warming { .. } => {
             return report.note(format!("Node: {error}: the relay follows it as soon as it is ready"));
         }
@@ -94,6 +101,23 @@ fn unusable(error: RpcError, report: &mut Report) {
         _ => "",
     };
     report.bad(format!("Node: {}{todo}", SourceError::from(error)));
+}
+
+/// Whether the node lets this user call what the relay calls (`rpcwhitelist`). It checks that before the arguments,
+/// which are wrong here, so that no method is executed.
+async fn methods(rpc: &RpcClient, report: &mut Report) {
+    let mut refused = Vec::new();
+    for method in METHODS {
+        if let Err(RpcError::Unauthorized { .. }) = call_with::<Value>(rpc, method, json!([{}, {}, {}, {}, {}])).await {
+            refused.push(method);
+        }
+    }
+    if !refused.is_empty() {
+        report.bad(format!(
+            "RPC methods: the node does not allow {}: add them to rpcwhitelist in bitcoin.conf and restart the node",
+            refused.join(", ")
+        ));
+    }
 }
 
 async fn version(rpc: &RpcClient, report: &mut Report) {
@@ -154,16 +178,27 @@ async fn zmq(config: &Config, rpc: &RpcClient, report: &mut Report) {
         Ok(Ok(ZmqReport::Published {
             url,
             unreachable: Some(reason),
+            reported,
             ..
-        })) => report.bad(format!(
-            "ZMQ: {url} cannot be reached ({reason}): set bitcoin_core.zmq_url to an address at which this machine reaches it, or to \"off\""
-        )),
+        })) => {
+            let reported = match reported {
+                Some(other) if other != url => format!(" (the node reports {other})"),
+                _ => String::new(),
+            };
+            report.bad(format!(
+                "ZMQ: {url} cannot be reached ({reason}): set bitcoin_core.zmq_url to an address at which this machine reaches it{reported}, or to \"off\""
+            ));
+        }
         Ok(Ok(ZmqReport::Published {
             missing: Some(advice),
             lacks_sequence,
             ..
         })) => {
-            let effect = if lacks_sequence { format!(" ({later})") } else { String::new() };
+            let effect = if lacks_sequence {
+                format!(" ({later})")
+            } else {
+                String::new()
+            };
             report.note(format!("ZMQ: {advice}{effect}"));
         }
         Ok(Ok(ZmqReport::Published { url, .. })) => {

@@ -20,6 +20,8 @@ pub enum ZmqReport {
         url: String,
         /// Why it cannot be reached from here, if so.
         unreachable: Option<String>,
+        /// The address that the node reports, if it could be asked.
+        reported: Option<String>,
         /// Which topics are missing and what to do, if so.
         missing: Option<String>,
         /// Whether `sequence` is among them, so that the node has to be polled.
@@ -29,11 +31,11 @@ pub enum ZmqReport {
 
 /// Asks the node what it publishes, and connects to the publisher, through the proxy if there is one.
 pub async fn zmq_report(rpc: &RpcClient, address: &ZmqAddress, proxy: Option<&Proxy>) -> Result<ZmqReport, RpcError> {
-    let url = match address {
+    let (url, reported) = match address {
         ZmqAddress::Off => return Ok(ZmqReport::Off),
-        ZmqAddress::At(url) => url.clone(),
+        ZmqAddress::At(url) => (url.clone(), reported::address(rpc).await.ok().flatten()),
         ZmqAddress::Reported => match reported::address(rpc).await? {
-            Some(url) => url,
+            Some(url) => (url.clone(), Some(url)),
             None => return Ok(ZmqReport::Absent(reported::ADVICE)),
         },
     };
@@ -42,6 +44,7 @@ pub async fn zmq_report(rpc: &RpcClient, address: &ZmqAddress, proxy: Option<&Pr
         unreachable: connect(&url, proxy).await.err().map(|error| error.to_string()),
         lacks_sequence: missing.as_ref().is_some_and(|missing| missing.lacks_sequence),
         missing: missing.map(|missing| missing.advice),
+        reported,
         url,
     })
 }

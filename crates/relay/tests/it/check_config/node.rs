@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Output;
 
+use sdk_relay_chain::node::METHODS;
 use testkit::{Bitcoind, Options, RelayOptions, RelayProcess, http_get};
 
 use super::{refused, sdk_relay};
@@ -67,6 +68,15 @@ async fn each_check_is_a_line_with_what_to_do() {
     );
     assert_eq!(refused(&output), "1 check failed: see the line with ✗");
 
+    let elsewhere = [("SDK_RELAY_BITCOIN_CORE__ZMQ_URL", "tcp://127.0.0.1:1")];
+    let (output, text) = checked(&node, &elsewhere).await;
+    has_lines(&text, &["✗ ZMQ: tcp://127.0.0.1:1 cannot be reached ("]);
+    assert!(
+        text.contains(&format!("(the node reports {})", node.zmq_url())),
+        "{text}"
+    );
+    refused(&output);
+
     let password = [
         ("SDK_RELAY_BITCOIN_CORE__COOKIE_FILE", ""),
         ("SDK_RELAY_BITCOIN_CORE__USER", "me"),
@@ -109,7 +119,7 @@ async fn each_check_is_a_line_with_what_to_do() {
     has_lines(&text, &["✗ Node: 127.0.0.1:"]);
     assert!(
         text.contains(" does not answer: connection refused: no program listens there")
-            && text.contains("start the node, or correct bitcoin_core.url"),
+            && text.contains("start the node (bitcoin-qt needs server=1 in bitcoin.conf), or correct bitcoin_core.url"),
         "{text}"
     );
     refused(&output);
@@ -156,4 +166,48 @@ async fn a_local_node_and_its_zmq_address_are_found_without_configuration() {
         text.contains("there is a node on regtest (") && text.contains("start with --network regtest"),
         "{text}"
     );
+}
+
+/// A node may limit what a user calls: `rpcwhitelist`.
+#[tokio::test]
+async fn methods_that_the_node_does_not_allow_are_named() {
+    let node_with = |methods: &[&str]| Options {
+        user: Some(("me".to_owned(), "secret".to_owned())),
+        args: vec![format!(
+            "-rpcwhitelist=me:getblockcount,getnettotals,{}",
+            methods.join(",")
+        )],
+        ..Options::default()
+    };
+    let login = [
+        ("SDK_RELAY_BITCOIN_CORE__COOKIE_FILE", ""),
+        ("SDK_RELAY_BITCOIN_CORE__USER", "me"),
+        ("SDK_RELAY_BITCOIN_CORE__PASSWORD", "secret"),
+    ];
+    let node = Bitcoind::start(node_with(&METHODS)).await;
+    let (output, text) = checked(&node, &login).await;
+    assert!(output.status.success() && !text.contains("RPC methods"), "{text}");
+
+    let is_left_out = |method: &&&str| !["gettxout", "submitpackage"].contains(*method);
+    let some: Vec<&str> = METHODS.iter().filter(is_left_out).copied().collect();
+    let node = Bitcoind::start(node_with(&some)).await;
+    let (_, text) = checked(&node, &login).await;
+    has_lines(
+        &text,
+        &["✗ RPC methods: the node does not allow gettxout, submitpackage: add them to rpcwhitelist"],
+    );
+}
+
+#[test]
+fn the_documentation_lists_the_methods() {
+    for page in ["connect-your-node.md", "fr/connect-your-node.md"] {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let text = std::fs::read_to_string(docs.join(page)).unwrap();
+        let line = text.lines().find(|line| line.starts_with("rpcwhitelist=")).unwrap();
+        assert_eq!(
+            line,
+            format!("rpcwhitelist=sdk_relay:{},getnettotals", METHODS.join(",")),
+            "{page}"
+        );
+    }
 }

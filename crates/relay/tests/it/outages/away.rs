@@ -1,12 +1,34 @@
 //! The node is unavailable: stopped, killed, not yet started.
 
 use sdk_relay_client::{Client, ClientEvent, Notification, Topic};
-use testkit::{InputKind, Options, RelayProcess};
+use testkit::{Bitcoind, InputKind, Options, RelayProcess, eventually};
 use tokio::time::timeout;
 
-use crate::outages::{unwell, well};
+use crate::outages::{health, options, unwell, well};
 use crate::story::listener::Listener;
 use crate::story::scene::{DEADLINE, Scene};
+
+/// One cause is one problem, which says what to do, although the wallet of the node is away too.
+#[tokio::test]
+async fn with_its_wallet_is_one_problem() {
+    let node_options = Options {
+        wallet: true,
+        ..Options::default()
+    };
+    let mut node = Bitcoind::start(node_options).await;
+    node.mine(1).await;
+    let relay = RelayProcess::start(options().node(&node).set("BITCOIN_CORE__WALLET", "pays")).await;
+    well(&relay).await;
+    node.kill();
+    let problem = unwell(&relay, "degraded", "does not answer").await;
+    assert!(problem.contains("start the node"), "{problem}");
+    // The wallet is asked every 3 s.
+    eventually(DEADLINE, "the wallet to be found away", async || {
+        relay.stderr().contains("bitcoin_core.wallet").then_some(())
+    })
+    .await;
+    assert_eq!(health(&relay).await.1.problems, [problem]);
+}
 
 /// For longer than the relay's longest pause between two attempts (3 s) each time.
 #[tokio::test]

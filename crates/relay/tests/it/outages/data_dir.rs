@@ -44,6 +44,19 @@ async fn a_data_directory_of_another_network() {
     }
 }
 
+/// Without a configuration the first start is on mainnet. The advice to start with another network must work.
+#[tokio::test]
+async fn a_first_start_on_the_wrong_network_does_not_decide_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let mainnet = options()
+        .set("NETWORK", "mainnet")
+        .set("BITCOIN_CORE__URL", "http://127.0.0.1:1");
+    let mut relay = RelayProcess::start_listening(mainnet.data_dir(dir.path())).await;
+    assert!(relay.terminate().await.success());
+    let regtest = RelayProcess::start(options().arg("--standalone").data_dir(dir.path())).await;
+    crate::outages::well(&regtest).await;
+}
+
 #[tokio::test]
 async fn a_data_directory_that_cannot_be_written() {
     // Even root cannot create a file in /proc, or a directory in a file.
@@ -60,13 +73,17 @@ async fn a_data_directory_that_cannot_be_written() {
 async fn a_port_in_use() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
     for key in ["WS_URL", "HTTP_URL"] {
-        let message = refused(options().arg("--standalone").set(key, &address)).await;
+        let standalone = options().arg("--standalone").data_dir(dir.path());
+        let message = refused(standalone.set(key, &address)).await;
         assert!(
             message.contains(&key.to_lowercase()) && message.contains(&address),
             "{message}"
         );
         assert!(message.contains("in use"), "{message}");
+        // The next start, perhaps on mainnet, would use it as its hot wallet.
+        assert!(!dir.path().join("wallet.key").exists(), "a refused start made a wallet");
     }
 }
 
