@@ -54,13 +54,7 @@ pub(super) async fn events(
     Extension(finished): Extension<PeerFinished>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let place = Arc::clone(&listeners.streams).try_acquire_owned();
-    let (Some(permit), Ok(place)) = (listeners.admission.admit(client.ip()), place) else {
-        traffic.connections_refused.inc();
-        return Err(ApiError::unavailable(
-            "too many connections: try again later, or at another relay",
-        ));
-    };
+    let place = Place::take(&listeners, client, &traffic)?;
     let head = hub.head();
     let (cursor, resume) = match last_event_id(&headers)? {
         // Before the first block is known, events are not logged.
@@ -90,7 +84,6 @@ pub(super) async fn events(
         cursor,
         hub,
         traffic,
-        _permit: permit,
         _place: place,
     };
     let body = stream::unfold(feed, |mut feed| async move {
@@ -105,6 +98,30 @@ pub(super) async fn events(
         (HeaderName::from_static("x-accel-buffering"), "no"),
     ];
     Ok((headers, Body::from_stream(body)).into_response())
+}
+
+/// A place among the clients that wait for events, of this relay and of their address.
+pub(super) struct Place {
+    _permit: Permit,
+    _stream: OwnedSemaphorePermit,
+}
+
+impl Place {
+    pub(super) fn take(listeners: &ListenerState, client: ClientAddress, traffic: &Traffic) -> Result<Self, ApiError> {
+        let stream = Arc::clone(&listeners.streams).try_acquire_owned();
+        match (listeners.admission.admit(client.ip()), stream) {
+            (Some(permit), Ok(stream)) => Ok(Self {
+                _permit: permit,
+                _stream: stream,
+            }),
+            _ => {
+                traffic.connections_refused.inc();
+                Err(ApiError::unavailable(
+                    "too many connections: try again later, or at another relay",
+                ))
+            }
+        }
+    }
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
@@ -130,8 +147,7 @@ struct Feed {
     head: watch::Receiver<u64>,
     ending: Shutdown,
     finished: PeerFinished,
-    _permit: Permit,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Feed {

@@ -9,6 +9,7 @@ mod bitcoin;
 mod config;
 mod dev;
 mod docs;
+mod event_poll;
 mod events;
 mod fees;
 mod force;
@@ -86,6 +87,7 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
         .route("/sync/force/{sync_id}", get(force::follow))
         .route("/sync/history", get(sync::history))
         .route("/events", get(events::events))
+        .route("/events/poll", get(event_poll::poll))
         .route("/fees", get(fees::fees))
         .route("/tx/{txid}", get(tx_details::details))
         .route("/bitcoin/info", get(bitcoin::info))

@@ -41,6 +41,7 @@ use utoipa::OpenApi;
         super::fees::fees,
         super::tx::broadcast,
         super::tx_details::details,
+        super::event_poll::poll,
         super::events::events,
         openapi,
     ),

@@ -22,3 +22,27 @@ pub struct StreamedEvent {
     /// The notification, as over the WebSocket; `{}` for `gap`.
     pub data: String,
 }
+
+/// The answer of `GET /events/poll`.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "events": [{
+        "type": "notification", "notification_type": "relay_disconnected",
+        "data": {"relay_id": "relay-4", "address": "relay-4.example.com:8090", "timestamp": 1_703_001_800, "connection_id": "conn-456"},
+        "timestamp": 1_703_001_800, "event_id": 22
+    }],
+    "last_event_id": 22,
+    "gap": false,
+    "timestamp": 1_703_001_801
+})))]
+pub struct PolledEvents {
+    /// The next notifications, as over the WebSocket; empty if there was none within `wait`.
+    #[schema(value_type = Vec<Object>)]
+    pub events: Vec<serde_json::Value>,
+    /// What to send as `after` next. It can be above the last of `events`: ids are shared with other topics.
+    pub last_event_id: u64,
+    /// Whether some of the events after `after` are no longer retained, or `after` is of another log.
+    pub gap: bool,
+    /// Time of the answer, Unix seconds.
+    pub timestamp: u64,
+}

@@ -19,7 +19,7 @@ pub use config::{
     BitcoinCoreConfig, BlindbitConfig, ConfigChanged, ConfigView, LogConfig, RestartResponse, SyncConfig,
 };
 pub use dev::{MineRequest, MineResponse, PayRequest, PayResponse};
-pub use events::StreamedEvent;
+pub use events::{PolledEvents, StreamedEvent};
 pub use fees::{FeeEstimate, Fees};
 pub use health::{Checks, Health, IndexHealth, Live, Ready, Services};
 pub use logs::{LogFilters, LogLevel, LogLevels, LogLine, LogValue, Logs};

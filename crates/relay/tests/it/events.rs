@@ -123,6 +123,63 @@ async fn events_stream_and_resume() {
 }
 
 #[tokio::test]
+async fn a_program_that_polls_misses_and_repeats_nothing() {
+    let relay = RelayProcess::start(standalone()).await;
+    let mut streamed = EventSource::open(&relay, None).await;
+    let poll = async |query: &str| http_get(&format!("{}/events/poll{query}", relay.http_url())).await;
+    let begin = poll("").await.json();
+    assert_eq!(
+        (&begin["events"], &begin["gap"]),
+        (&json!([]), &json!(false)),
+        "{begin}"
+    );
+    let first = begin["last_event_id"].as_u64().unwrap();
+    let nothing = poll(&format!("?after={first}&wait=0")).await.json();
+    assert_eq!(
+        (&nothing["events"], &nothing["last_event_id"]),
+        (&json!([]), &json!(first)),
+        "{nothing}"
+    );
+
+    // Waits for the payment.
+    let query = format!("?after={first}&wait=50");
+    let (waited, ()) = tokio::join!(poll(&query), pay_and_mine(&relay));
+    assert_eq!(waited.json()["events"][0]["notification_type"], "payment_detected");
+
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        expected.push(streamed.next().await.data);
+    }
+    let all = poll(&format!("?after={first}&wait=0")).await.json();
+    assert_eq!(all["events"], json!(expected));
+    // One after the other.
+    let mut after = first;
+    for event in &expected {
+        let one = poll(&format!("?after={after}&limit=1&wait=50")).await.json();
+        assert_eq!(one["events"], json!([event]));
+        after = one["last_event_id"].as_u64().unwrap();
+    }
+    assert!(after <= all["last_event_id"].as_u64().unwrap());
+    let up_to_date = poll(&format!("?after={after}&wait=0")).await.json();
+    assert_eq!(up_to_date["events"], json!([]));
+
+    let other_log = poll("?after=1000000&wait=50").await.json();
+    assert_eq!(
+        (&other_log["events"], &other_log["gap"], &other_log["last_event_id"]),
+        (&json!([]), &json!(true), &all["last_event_id"]),
+        "{other_log}"
+    );
+    for (wrong, status) in [
+        ("?wait=51", 422),
+        ("?limit=0", 422),
+        ("?limit=1001", 422),
+        ("?after=x", 400),
+    ] {
+        assert_eq!(poll(wrong).await.status, status, "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn the_websocket_api_is_on_the_http_port_too() {
     let relay = RelayProcess::start(standalone()).await;
     let url = format!("{}/ws", relay.http_url().replace("http://", "ws://"));
@@ -186,7 +243,14 @@ async fn tokens_protect_reading_and_administration() {
         .set("AUTH__READ_TOKEN", "read-0123456789abcdef")
         .set("AUTH__ADMIN_TOKEN", "admin-0123456789abcdef");
     let relay = RelayProcess::start(options).await;
-    for path in ["/config", "/metrics", "/health", "/events", "/bitcoin/info"] {
+    for path in [
+        "/config",
+        "/metrics",
+        "/health",
+        "/events",
+        "/events/poll",
+        "/bitcoin/info",
+    ] {
         let refused = http_get(&format!("{}{path}", relay.http_url())).await;
         assert_eq!(refused.status, 401, "{path}");
         assert_eq!(refused.headers["www-authenticate"], "Bearer");

@@ -30,7 +30,7 @@ macro_rules! samples {
 
 samples! {
     BitcoinInfo BlockDetails Fees FirstBlock ConfigView ConfigChanged RestartResponse MineRequest MineResponse
-    PayRequest PayResponse StreamedEvent Health Live Ready Logs Metrics Problem RelayList RelayDetails SyncStatus ForceSyncRequest
+    PayRequest PayResponse PolledEvents StreamedEvent Health Live Ready Logs Metrics Problem RelayList RelayDetails SyncStatus ForceSyncRequest
     ForceSyncResponse ForcedSync SyncHistory Timings TxDetails TxRequest TxResponse BlindbitInfo BlindbitBlockHeight BlindbitBlockHash
     BlindbitUtxo BlindbitSpentIndex BlindbitFilter ForwardTx BlindbitTweaks BlindbitOutputs BlindbitSpentOutputs
     BlindbitComputeIndex BlindbitFullBlock

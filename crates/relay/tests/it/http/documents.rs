@@ -200,6 +200,7 @@ async fn every_request_and_every_answer_has_a_valid_example() {
         RelayDetails,
         RelayList,
         RestartResponse,
+        PolledEvents,
         StreamedEvent,
         SyncHistory,
         SyncStatus,
