@@ -83,7 +83,8 @@ settings! {
     RELAY_ID: Option<String> =
         text("relay_id", "", "up to 64 printable ASCII characters without spaces", read::relay_id);
 
-    /// Bitcoin network of the node. A data directory belongs to one network.
+    /// Bitcoin network of the node. From its first block on, a data directory belongs
+    /// to one network.
     NETWORK: Network =
         choice("network", "mainnet", &["mainnet", "testnet", "testnet4", "signet", "regtest"], read::network)
             .flag_with("--network", "NETWORK");
@@ -374,8 +375,8 @@ settings! {
     /// PEM file of the certificate's private key.
     TLS_KEY: Option<PathBuf> = text("tls.key", "", PATH, read::path);
 
-    /// Serve TLS on all ports with a self-signed certificate (for development). The relay keeps it in the data
-    /// directory.
+    /// Serve TLS on all ports but that of `electrum.listen` with a self-signed certificate (for development). The relay
+    /// keeps it in the data directory.
     SELF_SIGNED: bool = flag("tls.self_signed", false).flag("--tls-self-signed");
 
     /// With `standalone`: time between two automatically mined blocks. 0: none.
