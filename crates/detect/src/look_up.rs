@@ -136,6 +136,11 @@ impl LookUp {
             .map_or(own, |mailbox| (mailbox.owner(), mailbox.address()))
     }
 
+    /// Whether its answer fits: it waits for a client that does not read.
+    pub(super) fn has_capacity(&self) -> bool {
+        self.mailbox.as_ref().is_none_or(Mailbox::has_capacity)
+    }
+
     pub(super) fn is_dead(&self) -> bool {
         self.mailbox.as_ref().is_some_and(Mailbox::is_dead)
     }

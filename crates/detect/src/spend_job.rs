@@ -107,11 +107,11 @@ impl Job {
 
     /// Whether it can continue, with an index that has this tip.
     pub(super) fn is_ready(&self, tip: Option<u32>) -> bool {
-        let through = match &self.work {
-            Work::Found(_) => 0,
-            Work::Reported(look_up) => look_up.chunk.through(),
+        let may_continue = match &self.work {
+            Work::Found(_) => tip.is_some(),
+            Work::Reported(look_up) => look_up.has_capacity() && tip.is_some_and(|tip| tip >= look_up.chunk.through()),
         };
-        self.not_before <= Instant::now() && tip.is_some_and(|tip| tip >= through)
+        may_continue && self.not_before <= Instant::now()
     }
 
     /// Continues after a pause.

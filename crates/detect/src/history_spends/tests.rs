@@ -24,6 +24,7 @@ use super::*;
 use crate::commands::Command;
 use crate::ledger::Ledger;
 use crate::look_up::{LookUp, Of, Unchecked};
+use crate::mailbox::tests::of_bytes;
 use crate::mailbox::{Mailbox, MailboxReceiver};
 use crate::spend::Coin;
 
@@ -420,6 +421,25 @@ async fn an_index_without_the_blocks_is_waited_for() {
         });
     });
     assert_eq!(fixture.answer().await, ("a".to_owned(), vec![named(0)]));
+}
+
+/// Tens of thousands of outputs may be spent: the answers must not fill the mailbox of a slow client.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_waited_for_and_holds_up_no_other() {
+    let mut fixture = Fixture::start(TIP);
+    let ((full, mut unread), (other, _kept)) = (fixture.client(1), fixture.client(2));
+    while full.has_capacity() {
+        full.post(of_bytes(10_000));
+    }
+    fixture.look_up("full", &full, &[0], 0);
+    fixture.look_up("other", &other, &[1], 0);
+    assert_eq!(fixture.answer().await, ("other".to_owned(), vec![named(1)]));
+    assert!(
+        timeout(DEADLINE, fixture.commands.recv()).await.is_err(),
+        "it did not wait"
+    );
+    while unread.try_next().is_some() {}
+    assert_eq!(fixture.answer().await, ("full".to_owned(), vec![named(0)]));
 }
 
 /// A client that connects again and again leaves nothing behind.
