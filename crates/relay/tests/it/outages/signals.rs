@@ -1,6 +1,10 @@
 //! Without the node's signals (ZMQ): everything is found by polling.
 
 use testkit::{Options, RelayProcess, eventually, http_get};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::outages::{DEADLINE, health, logged, well};
 use crate::story::listener::Listener;
@@ -102,4 +106,49 @@ async fn configured_but_not_published_and_then_published() {
         "{}",
         relay.stderr()
     );
+}
+
+/// Each cut is repaired within a tenth of a second, and hardly any look at `/health` meets one.
+#[tokio::test]
+async fn cut_again_and_again() {
+    let mut scene = Scene::new(Options::default()).await;
+    let publisher = scene.node.zmq_url().trim_start_matches("tcp://").to_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let between = format!("tcp://{}", listener.local_addr().unwrap());
+    let cuts = watch::Sender::new(0);
+    let cut = cuts.subscribe();
+    let (accepted, mut connections) = watch::channel(0);
+    let passing = tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = TcpStream::connect(&publisher).await.unwrap();
+            let mut cut = cut.clone();
+            cut.mark_unchanged();
+            accepted.send_modify(|count| *count += 1);
+            tokio::select! {
+                _ = copy_bidirectional(&mut near, &mut far) => {}
+                _ = cut.changed() => {}
+            }
+        }
+    });
+    let relay = RelayProcess::start(scene.relay().set("BITCOIN_CORE__ZMQ_URL", &between)).await;
+    scene.meet(&relay).await;
+    for n in 1..=4 {
+        let connected = timeout(DEADLINE, connections.wait_for(|count| *count == n)).await;
+        connected.expect("a connection in time").expect("the test passes it on");
+        // The node names another address: only a message shows that all topics are published at this one.
+        eventually(DEADLINE, format!("no problem after {} cuts", n - 1), async || {
+            scene.node.mine(1).await;
+            let (_, health) = health(&relay).await;
+            (health.event_source == "zmq" && health.problems.is_empty()).then_some(())
+        })
+        .await;
+        cuts.send_replace(n);
+    }
+    let problem = degraded(&relay, "ends again and again").await;
+    assert!(
+        problem.contains(&between) && problem.contains("zmq_url to \"off\""),
+        "{problem}"
+    );
+    passing.abort();
 }
