@@ -1,5 +1,5 @@
-//! `GET /events/poll`: the topic `notifications` for programs that do not keep a connection, such as a cron job. Same ids
-//! and same rules of resumption as `GET /events`.
+//! `GET /events/poll`: the topic `notifications` for programs that do not keep a connection, such as a cron job. Same
+//! ids and same rules of resumption as `GET /events`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +57,8 @@ pub(super) struct Polled {
 
 /// Returns the notifications after an event, and waits for the first one if there is none yet.
 ///
-/// A gap is reported once, with the events that are still there; the relay waits for no event then. A client that leaves
-/// out nothing that it has processed, and sends the newest `last_event_id` each time, misses no event.
+/// A gap is reported once, with the events that are still there; the relay waits for no event then. A client that
+/// leaves out nothing that it has processed, and sends the newest `last_event_id` each time, misses no event.
 #[utoipa::path(
     get,
     path = "/events/poll",
