@@ -20,7 +20,10 @@ pub(crate) enum Step {
 /// A question.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    Features,
+    Features {
+        /// Whether silent payments are offered on this connection.
+        silent: bool,
+    },
     Tip,
     Header(u32),
     Headers {

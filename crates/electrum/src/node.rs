@@ -82,12 +82,12 @@ impl Node {
     }
 
     /// `server.features`.
-    pub(crate) async fn features(&self, address: IpAddr) -> Result<Text, RpcError> {
+    pub(crate) async fn features(&self, address: IpAddr, silent: bool) -> Result<Text, RpcError> {
         let genesis = self.genesis.get_or_try_init(|| async {
             let hash = self.within(address, self.chain.hash_at(0)).await?;
             hash.ok_or_else(|| RpcError::unavailable("the node of this relay has no blocks yet: try again later"))
         });
-        let features = json!({
+        let mut features = json!({
             "hosts": {},
             "genesis_hash": genesis.await?.to_string(),
             "hash_function": "sha256",
@@ -95,8 +95,10 @@ impl Node {
             "protocol_max": PROTOCOL_MAX,
             "protocol_min": PROTOCOL_MIN,
             "pruning": null,
-            "silent_payments": [0],
         });
+        if silent {
+            features["silent_payments"] = json!([0]);
+        }
         Ok(features.to_string())
     }
 

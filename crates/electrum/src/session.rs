@@ -4,7 +4,7 @@
 mod scripts;
 mod silent;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bitcoin::Txid;
@@ -64,6 +64,8 @@ pub(crate) struct Session {
     backend_scripts: BTreeSet<ScriptHash>,
     /// Scripts with changes that are not notified yet.
     changed: BTreeSet<ScriptHash>,
+    /// Those of them that have no transaction any more, with the time when that is notified.
+    emptied: BTreeMap<ScriptHash, Instant>,
 }
 
 /// What a watch is for.
@@ -100,6 +102,7 @@ impl Session {
             scripts: HashMap::new(),
             backend_scripts: BTreeSet::new(),
             changed: BTreeSet::new(),
+            emptied: BTreeMap::new(),
         }
     }
 
@@ -112,7 +115,10 @@ impl Session {
         let done = |text: Text| Ok(Step::Done(Ok(text)));
         match method.as_str() {
             "server.version" => version(&params).and_then(done),
-            "server.features" => none(&params).map(|()| Step::Ask(Ask::Features)),
+            "server.features" => {
+                let silent = self.options.takes_keys;
+                none(&params).map(|()| Step::Ask(Ask::Features { silent }))
+            }
             "server.ping" => none(&params).and_then(|()| done("null".to_owned())),
             "server.banner" => none(&params).and_then(|()| done(text(&self.banner()))),
             "server.donation_address" => none(&params).and_then(|()| done(text(""))),
@@ -169,6 +175,11 @@ impl Session {
              payments you receive. It cannot spend them. It keeps the keys in memory only, until you disconnect.",
             server_name()
         );
+        let first = if self.options.takes_keys {
+            first
+        } else {
+            first + " This connection is not encrypted, and takes no keys: connect to the TLS port."
+        };
         if self.options.has_backend {
             first + " Requests about other scripts are passed on to another Electrum server."
         } else {
@@ -346,9 +357,18 @@ impl Session {
         }
         for script in std::mem::take(&mut self.changed) {
             let Some(last) = self.scripts.get_mut(&script) else {
+                self.emptied.remove(&script);
                 continue;
             };
             let status = self.outputs.status(script);
+            if status.is_none() && last.is_some() {
+                let at = *self.emptied.entry(script).or_insert(now + timeouts.settle);
+                if now < at {
+                    self.changed.insert(script);
+                    continue;
+                }
+            }
+            self.emptied.remove(&script);
             if *last != status {
                 let params = format!(r#"["{script}",{}]"#, status_text(status.as_deref()));
                 lines.push(notification(SCRIPTS, &params));
@@ -362,6 +382,7 @@ impl Session {
     pub(crate) fn next(&self) -> Option<Instant> {
         let next = self.subscriptions.values();
         next.filter_map(|subscription| subscription.next(&self.options.timeouts))
+            .chain(self.emptied.values().copied())
             .min()
     }
 

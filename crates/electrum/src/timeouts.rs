@@ -11,6 +11,8 @@ pub struct Timeouts {
     pub first_notification: Duration,
     /// Between two notifications while the history is scanned.
     pub progress: Duration,
+    /// Before a script is notified as empty, in case that its transaction is found again.
+    pub settle: Duration,
     /// An answer of the node, including the wait for a turn.
     pub node: Duration,
     /// A line to the client, besides the time that its size allows ([`SLOWEST_READER`](crate::limits::SLOWEST_READER)).
@@ -32,6 +34,10 @@ const IDLE: Duration = Duration::from_secs(600);
 const FIRST_NOTIFICATION: Duration = Duration::from_millis(250);
 /// Frequent enough for a progress bar, and rare enough to cost nothing.
 const PROGRESS: Duration = Duration::from_secs(5);
+/// In a reorganisation the mempool is read again, and the blocks of the new chain follow; then the status of most
+/// scripts is one that the client has seen before. Sparrow empties the history of a script that is notified as empty,
+/// and then ignores each status that it has seen on the connection: the payment would be lost until it connects again.
+const SETTLE: Duration = Duration::from_secs(3);
 /// Shorter than the 30 s or more that wallets wait for an answer.
 const NODE: Duration = Duration::from_secs(20);
 /// As long as a client of the WebSocket API may take.
@@ -52,6 +58,7 @@ impl Default for Timeouts {
             idle: IDLE,
             first_notification: FIRST_NOTIFICATION,
             progress: PROGRESS,
+            settle: SETTLE,
             node: NODE,
             write: WRITE,
             backend: BACKEND,

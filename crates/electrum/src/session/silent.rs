@@ -47,7 +47,8 @@ impl Session {
         if !self.options.takes_keys {
             return Err(RpcError::refused(
                 "this connection is not encrypted, and a scan key on it could be read by others: connect to the relay's TLS port \
-                 (electrum.tls_listen); its operator can allow plain text with electrum.allow_plaintext",
+                 (electrum.tls_listen); its operator can allow plain text with electrum.allow_plaintext. Whoever could read this connection \
+                 can see the payments to this wallet from now on",
             ));
         }
         Ok(Keys {

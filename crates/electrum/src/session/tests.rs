@@ -246,7 +246,10 @@ fn what_the_node_is_asked() {
         ask(&mut session, "blockchain.relayfee", json!([])),
         Ask::RelayFee
     ));
-    assert!(matches!(ask(&mut session, "server.features", json!([])), Ask::Features));
+    assert!(matches!(
+        ask(&mut session, "server.features", json!([])),
+        Ask::Features { silent: true }
+    ));
     let wrong = result(&mut session, "blockchain.transaction.broadcast", json!(["00"])).unwrap_err();
     assert!(wrong.message.starts_with("raw_tx"), "{wrong:?}");
 }
@@ -265,6 +268,13 @@ fn keys_do_not_cross_a_connection_that_others_can_read() {
         );
         assert!(!refused.message.contains(SCAN));
     }
+    // A wallet does not send its keys to a server without this feature.
+    assert!(matches!(
+        ask(&mut session, "server.features", json!([])),
+        Ask::Features { silent: false }
+    ));
+    let banner = result(&mut session, "server.banner", json!([])).unwrap();
+    assert!(banner.as_str().unwrap().contains("connect to the TLS port"), "{banner}");
 }
 
 #[test]
@@ -356,8 +366,16 @@ async fn a_found_output_is_answered_for_and_its_changes_are_notified() {
     );
     assert_ne!(changed["params"][1], status);
     assert_eq!(session.place(1), Some(Place::Block(9)));
-    // Its block is disconnected.
+    // Its block is disconnected, and another block has it: the client is not told that it is gone.
     session.mail(reverted(1, Some(9)));
+    assert_eq!(session.due(Instant::now()), Vec::<String>::new());
+    session.mail(detected(1, Some(9)));
+    assert_eq!(session.due(Instant::now()), Vec::<String>::new());
+    assert_eq!(session.next(), None, "nothing is to be notified later");
+    // It does not come back.
+    session.mail(reverted(1, Some(9)));
+    assert_eq!(session.due(Instant::now()), Vec::<String>::new());
+    tokio::time::advance(session.next().unwrap() - Instant::now()).await;
     let lines = session.due(Instant::now());
     assert!(
         lines.len() == 1 && lines[0].ends_with(&format!(r#"["{script}",null]}}"#)),
