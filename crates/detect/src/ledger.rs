@@ -196,16 +196,17 @@ impl Ledger {
         if depths.is_empty() {
             return Vec::new();
         }
-        let payments = self.payments.iter_mut();
+        let (payments, spends) = (self.payments.iter_mut(), &self.spends);
         payments
-            .flat_map(|(outpoint, payment)| confirmed(*outpoint, payment, tip, depths))
+            .flat_map(|(outpoint, payment)| confirmed(*outpoint, payment, spends.get(outpoint), tip, depths))
             .collect()
     }
 
     /// The same for one payment.
     pub(super) fn deepened_one(&mut self, outpoint: OutPoint, tip: u32, depths: &[u32]) -> Vec<Change> {
+        let spend = self.spends.get(&outpoint);
         let payment = self.payments.get_mut(&outpoint);
-        payment.map_or_else(Vec::new, |payment| confirmed(outpoint, payment, tip, depths))
+        payment.map_or_else(Vec::new, |payment| confirmed(outpoint, payment, spend, tip, depths))
     }
 
     /// A transaction left the mempool without being mined.
@@ -347,7 +348,14 @@ impl Ledger {
 }
 
 /// The depths that a payment reaches.
-fn confirmed(outpoint: OutPoint, payment: &mut KnownPayment, tip: u32, depths: &[u32]) -> Vec<Change> {
+/// A payment of a history repeats its spend, with which it was reported: clients keep the newest report of a payment.
+fn confirmed(
+    outpoint: OutPoint,
+    payment: &mut KnownPayment,
+    spend: Option<&Spend>,
+    tip: u32,
+    depths: &[u32],
+) -> Vec<Change> {
     let Some(above) = payment.block.and_then(|(height, _)| tip.checked_sub(height)) else {
         return Vec::new();
     };
@@ -357,7 +365,14 @@ fn confirmed(outpoint: OutPoint, payment: &mut KnownPayment, tip: u32, depths: &
         if *reached > payment.confirmed {
             payment.confirmed = *reached;
             payment.confirmations = *reached;
-            let event = Event::PaymentConfirmed(Box::new(payment.to_payment(outpoint)));
+            let mut report = payment.to_payment(outpoint);
+            if let Some((spend, (height, _))) = spend.and_then(|spend| Some((spend, spend.block?)))
+                && payment.historical
+            {
+                report.spent_by = spend.by.map(|txid| txid.to_string());
+                report.spent_height = Some(height);
+            }
+            let event = Event::PaymentConfirmed(Box::new(report));
             changes.push(Change { outpoint, event });
         }
     }

@@ -281,7 +281,7 @@ impl Context {
                     None => Err(no_such_script()),
                 };
             }
-            Ask::Features { silent } => node.features(address, silent).await?,
+            Ask::Features { silent } => node.features(address, silent && self.handles.index.is_some()).await?,
             Ask::Tip => return Ok(Answer::Tip(node.tip().await?)),
             Ask::Header(height) => node.header(address, height).await?,
             Ask::Headers { start, count } => node.headers(address, start, count).await?,

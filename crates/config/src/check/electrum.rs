@@ -1,9 +1,9 @@
 //! `[electrum]`: the Electrum protocol.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::ports::share_a_port;
-use crate::config::{ElectrumConfig, TlsFiles};
+use crate::config::{ElectrumBackend, ElectrumConfig, TlsFiles};
 use crate::error::ConfigError;
 use crate::setting::Key;
 use crate::settings as key;
@@ -36,6 +36,16 @@ impl ElectrumConfig {
         {
             return Err(another_port(values, &key::ELECTRUM_TLS_LISTEN, "electrum.listen"));
         }
+        if let Some(backend) = values.get(&key::ELECTRUM_BACKEND)?
+            && [listen, tls_listen]
+                .into_iter()
+                .flatten()
+                .any(|own| is_at(&backend, own))
+        {
+            let why =
+                "expected another server: this is an Electrum port of this relay, which would ask itself without end";
+            return Err(values.wrong(&key::ELECTRUM_BACKEND, why));
+        }
         Ok(Self {
             listen,
             tls_listen,
@@ -45,6 +55,19 @@ impl ElectrumConfig {
             positional_notifications: values.get(&key::ELECTRUM_POSITIONAL)?,
         })
     }
+}
+
+/// Whether the address of a server is a port of this relay, as far as it can be seen without DNS.
+fn is_at(backend: &ElectrumBackend, own: SocketAddr) -> bool {
+    let host = match backend.host.as_str() {
+        "localhost" => Ok(IpAddr::from(Ipv4Addr::LOCALHOST)),
+        host => host.parse::<IpAddr>(),
+    };
+    let port = backend.target.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let (Ok(host), Some(port)) = (host, port) else {
+        return false;
+    };
+    share_a_port(SocketAddr::new(host, port), own)
 }
 
 fn own_port(values: &Values, setting: &Key<Option<SocketAddr>>, address: SocketAddr) -> Result<(), ConfigError> {
@@ -90,6 +113,27 @@ mod tests {
     fn a_port_with_tls_needs_a_certificate() {
         let refused = message("electrum.tls_listen = \"127.0.0.1:50002\"\n", &[]);
         assert!(refused.contains("set tls.cert and tls.key"), "{refused}");
+    }
+
+    #[test]
+    fn the_relay_is_not_its_own_backend() {
+        for (listen, backend) in [
+            ("127.0.0.1:50001", "tcp://127.0.0.1:50001"),
+            ("127.0.0.1:50001", "tcp://localhost:50001"),
+            ("0.0.0.0:50001", "tcp://192.0.2.7:50001"),
+            ("[::]:50001", "ssl://[::1]:50001"),
+        ] {
+            let refused = message(
+                &format!("electrum.listen = \"{listen}\"\nelectrum.backend = \"{backend}\"\n"),
+                &[],
+            );
+            assert!(
+                refused.contains("electrum.backend") && refused.contains("would ask itself"),
+                "{refused}"
+            );
+        }
+        let other = format!("{LISTEN}electrum.backend = \"tcp://127.0.0.1:50011\"\n");
+        assert!(from(&other, &[]).is_ok());
     }
 
     #[test]

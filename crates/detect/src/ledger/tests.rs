@@ -253,6 +253,30 @@ fn a_spend_is_replaced_by_the_transaction_that_confirms() {
     assert!(ledger.left(txid(8), Some(txid(9))).is_empty());
 }
 
+/// A client keeps the newest report of a payment: it must not lose the spend.
+#[test]
+fn a_depth_of_a_payment_of_a_history_repeats_its_spend() {
+    let mut ledger = Ledger::default();
+    let historical = KnownPayment {
+        historical: true,
+        ..payment(Some((5, block(5))))
+    };
+    ledger.seen(outpoint(1), historical);
+    ledger.seen(outpoint(2), payment(Some((5, block(5)))));
+    for n in [1, 2] {
+        ledger.spent(outpoint(n), spend(9, Some((6, block(6)))));
+    }
+    let spends: Vec<_> = ledger
+        .deepened(7, &[3])
+        .into_iter()
+        .map(|change| match change.event {
+            Event::PaymentConfirmed(payment) => (payment.spent_by, payment.spent_height),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(spends, [(Some(txid(9).to_string()), Some(6)), (None, None)]);
+}
+
 #[test]
 fn a_depth_is_reached_once_for_each_block_of_a_payment() {
     let mut ledger = Ledger::default();

@@ -132,7 +132,7 @@ impl Session {
 }
 
 fn labels(args: &Args<'_>, most: usize) -> Result<Vec<u32>, RpcError> {
-    const EXPECTED: &str = "expected a list of whole numbers";
+    const EXPECTED: &str = "expected a list of whole numbers from 0 to 4294967295";
     let Some(text) = args.get(3) else {
         return Ok(Vec::new());
     };
