@@ -371,7 +371,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(());
         }
         let is_of_watches = work.changes_watches;
-        let (line, shares) = work.line(&mut self.session, &self.handles);
+        let (line, shares) = work.line(&mut self.session, &self.handles, self.context.mailbox.address());
         self.write(line.as_slice()).await?;
         drop((line, shares));
         // The tip may have changed between the look at it and the answer.

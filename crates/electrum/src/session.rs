@@ -355,6 +355,8 @@ impl Session {
         for subscription in self.subscriptions.values_mut() {
             lines.extend(subscription.due(now, &timeouts, is_positional));
         }
+        // A client that has asked for the status meanwhile knows it.
+        self.emptied.retain(|script, _| self.changed.contains(script));
         for script in std::mem::take(&mut self.changed) {
             let Some(last) = self.scripts.get_mut(&script) else {
                 self.emptied.remove(&script);

@@ -3,6 +3,7 @@
 //! A batch with subscriptions to silent payments has two phases: first those, then its other requests, which may be
 //! about what the subscriptions find.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -174,7 +175,9 @@ impl Work {
                     together.push(context.fill(&mut request.part, question, &has_waited, &shares));
                 }
                 Part::Ask(question) => alone.push((&mut request.part, question)),
-                part @ (Part::Later(_) | Part::Answer(_)) => request.part = part,
+                // It waits for the others of its line.
+                Part::Answer(answer) => request.part = Part::Answer(context.with_share(answer, &shares)),
+                part @ Part::Later(_) => request.part = part,
             }
         }
         let one_by_one = async {
@@ -209,14 +212,26 @@ impl Work {
         }
     }
 
-    /// The line to send, and its memory; no line if nothing in it gets an answer.
-    pub(crate) fn line(self, session: &mut Session, handles: &Handles) -> (Option<String>, Vec<AnswerShare>) {
+    /// The line to send to this address, and its memory; no line if nothing in it gets an answer.
+    pub(crate) fn line(
+        self,
+        session: &mut Session,
+        handles: &Handles,
+        address: IpAddr,
+    ) -> (Option<String>, Vec<AnswerShare>) {
+        // Taken again with those of the answers that the session makes.
+        drop(self.shares);
+        let mut shares = Shares::default();
         let mut answers = Vec::with_capacity(self.requests.len());
         for request in self.requests {
             let outcome = match request.part {
                 Part::Answer(answer) => session.answered(answer),
                 Part::Later(_) | Part::Ask(_) => Err(RpcError::internal("no answer: please report this bug")),
             };
+            let outcome = outcome.and_then(|text| match shares.take(handles, address, text.len()) {
+                true => Ok(text),
+                false => Err(unread()),
+            });
             if let Some(class) = request.class {
                 handles.metrics.count(class, outcome.is_ok());
             }
@@ -225,8 +240,28 @@ impl Work {
             }
         }
         let line = if self.is_batch { batch(&answers) } else { answers.pop() };
-        (line, self.shares.shares)
+        (line, shares.shares)
     }
+}
+
+impl Shares {
+    /// Takes the memory for so many bytes more. The first bytes of a line need no share.
+    fn take(&mut self, handles: &Handles, address: IpAddr, bytes: usize) -> bool {
+        self.bytes += bytes as u64;
+        if bytes == 0 || self.bytes <= SMALL_ANSWER {
+            return true;
+        }
+        let share = handles.answers.share(address, bytes);
+        let has_share = share.is_some();
+        self.shares.extend(share);
+        has_share
+    }
+}
+
+fn unread() -> RpcError {
+    RpcError::unavailable(
+        "too many bytes of answers are not read yet, of this address or of all clients: read those first, or try again later",
+    )
 }
 
 fn later(call: Call, bytes: &mut usize) -> Part {
@@ -331,9 +366,7 @@ impl Context {
         if self.share(text.len(), shares) {
             return answer;
         }
-        Answer::Text(Err(RpcError::unavailable(
-            "too many bytes of answers are not read yet, of this address or of all clients: read those first, or try again later",
-        )))
+        Answer::Text(Err(unread()))
     }
 
     /// Takes the memory for the transactions of a line, which wait for their turn at the node.
@@ -350,17 +383,9 @@ impl Context {
         ))
     }
 
-    /// The first bytes of a line need no share.
     fn share(&self, bytes: usize, shares: &Mutex<Shares>) -> bool {
         let mut shares = shares.lock().unwrap_or_else(PoisonError::into_inner);
-        shares.bytes += bytes as u64;
-        if bytes == 0 || shares.bytes <= SMALL_ANSWER {
-            return true;
-        }
-        let share = self.handles.answers.share(self.mailbox.address(), bytes);
-        let has_share = share.is_some();
-        shares.shares.extend(share);
-        has_share
+        shares.take(&self.handles, self.mailbox.address(), bytes)
     }
 
     async fn ask_backend(&self, backend: &Backend, call: BackendCall, has_waited: &Waited) -> Result<Text, RpcError> {

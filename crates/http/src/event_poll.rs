@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::{Extension, Json};
 use sdk_relay_events::{Cursor, Frame, Hub, Next};
-use sdk_relay_http_common::ApiError;
 use sdk_relay_http_common::query::{limit, number};
+use sdk_relay_http_common::{ApiError, Json};
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::http::PolledEvents;
 use sdk_relay_protocol::{Resume, Topic, Topics};
@@ -107,6 +107,8 @@ pub(super) async fn poll(
     };
     let mut reader = Reader {
         polled: Polled::new(cursor.after(), resume == Resume::Gap),
+        // A client that is answered with its own position again would ask without a pause.
+        waits: cursor.after() == after,
         cursor,
         hub,
         most,
@@ -140,6 +142,8 @@ impl Polled {
 /// Collects the events of one answer.
 struct Reader {
     hub: Arc<Hub>,
+    /// Whether an answer without an event waits for one, although there is a gap.
+    waits: bool,
     cursor: Cursor,
     polled: Polled,
     most: usize,
@@ -166,7 +170,7 @@ impl Reader {
                 }
                 Ok(Next::UpToDate) => {
                     self.polled.timestamp = unix_now();
-                    return Ok(self.polled.gap || !self.polled.events.is_empty());
+                    return Ok((self.polled.gap && !self.waits) || !self.polled.events.is_empty());
                 }
                 // What was read is answered; the next request continues behind it, or is answered with a gap.
                 Ok(Next::Lagged | Next::Hole) if !self.polled.events.is_empty() => return Ok(true),

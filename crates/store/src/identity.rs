@@ -14,8 +14,9 @@ use crate::format::{BLOCKS, META, META_FORMAT, NAME_NETWORK, NAMES};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) format: Option<u64>,
-    /// Also `None` while the file has no block: it then takes the network of the next start.
     pub(crate) network: Option<String>,
+    /// Without one, a file of the present format takes the network of the next start.
+    pub(crate) has_block: bool,
 }
 
 /// The identity of the event log or the tweak index. `None`: it was not closed properly, and only opening it for
@@ -47,10 +48,13 @@ pub(crate) fn identity(path: &Path) -> Result<Option<Identity>, redb::Error> {
         Err(error) => return Err(error.into()),
     };
     let network = match tx.open_table(NAMES) {
-        Ok(_) if !has_block => None,
         Ok(names) => names.get(NAME_NETWORK)?.map(|value| value.value().to_owned()),
         Err(TableError::TableDoesNotExist(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    Ok(Some(Identity { format, network }))
+    Ok(Some(Identity {
+        format,
+        network,
+        has_block,
+    }))
 }

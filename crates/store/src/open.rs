@@ -37,12 +37,9 @@ impl Store {
             return Ok(false);
         };
         let format = identity.format.unwrap_or(FORMAT);
-        fits(
-            path,
-            format,
-            identity.network.unwrap_or_else(|| network.to_owned()),
-            network,
-        )?;
+        let is_bound = identity.has_block || format != FORMAT;
+        let found = identity.network.filter(|_| is_bound);
+        fits(path, format, found.unwrap_or_else(|| network.to_owned()), network)?;
         Ok(true)
     }
 

@@ -63,11 +63,16 @@ fn is_at(backend: &ElectrumBackend, own: SocketAddr) -> bool {
         "localhost" => Ok(IpAddr::from(Ipv4Addr::LOCALHOST)),
         host => host.parse::<IpAddr>(),
     };
-    let port = backend.target.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let port = backend
+        .target
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse::<u16>().ok());
     let (Ok(host), Some(port)) = (host, port) else {
         return false;
     };
-    share_a_port(SocketAddr::new(host, port), own)
+    // A port on all addresses is on those of other machines too.
+    own.port() == port
+        && (host == own.ip() || (own.ip().is_unspecified() && (host.is_loopback() || host.is_unspecified())))
 }
 
 fn own_port(values: &Values, setting: &Key<Option<SocketAddr>>, address: SocketAddr) -> Result<(), ConfigError> {
@@ -120,7 +125,7 @@ mod tests {
         for (listen, backend) in [
             ("127.0.0.1:50001", "tcp://127.0.0.1:50001"),
             ("127.0.0.1:50001", "tcp://localhost:50001"),
-            ("0.0.0.0:50001", "tcp://192.0.2.7:50001"),
+            ("0.0.0.0:50001", "tcp://127.0.0.1:50001"),
             ("[::]:50001", "ssl://[::1]:50001"),
         ] {
             let refused = message(
@@ -132,8 +137,13 @@ mod tests {
                 "{refused}"
             );
         }
-        let other = format!("{LISTEN}electrum.backend = \"tcp://127.0.0.1:50011\"\n");
-        assert!(from(&other, &[]).is_ok());
+        for (listen, backend) in [
+            ("127.0.0.1:50001", "tcp://127.0.0.1:50011"),
+            ("0.0.0.0:50001", "tcp://192.0.2.7:50001"),
+        ] {
+            let other = format!("electrum.listen = \"{listen}\"\nelectrum.backend = \"{backend}\"\n");
+            assert!(from(&other, &[]).is_ok(), "{other}");
+        }
     }
 
     #[test]

@@ -375,6 +375,16 @@ async fn a_found_output_is_answered_for_and_its_changes_are_notified() {
         assert!(!lines.iter().any(|line| line.contains(SCRIPTS)), "{lines:?}");
         tokio::time::advance(options().timeouts.settle).await;
     }
+    // It is empty again, and the client asks for that itself: nothing is left to be notified.
+    session.mail(reverted(1, Some(9)));
+    assert_eq!(session.due(Instant::now()), Vec::<String>::new());
+    assert!(session.next().is_some());
+    let status = result(&mut session, SCRIPTS, json!([script])).unwrap();
+    assert_eq!(status, Value::Null);
+    assert_eq!(session.due(Instant::now()), Vec::<String>::new());
+    assert!(session.next().is_none_or(|next| next > Instant::now()));
+    session.mail(detected(1, Some(9)));
+    session.due(Instant::now());
     // It does not come back.
     session.mail(reverted(1, Some(9)));
     assert_eq!(session.due(Instant::now()), Vec::<String>::new());

@@ -228,7 +228,13 @@ async fn a_source_that_fails_is_asked_again_at_each_interval_and_its_reason_is_s
         .await;
     assert_eq!(
         failing.state,
-        IndexState::Failing("the node does not answer: planned".to_owned())
+        IndexState::Failing(
+            SourceError::Unreachable {
+                at: "the node".to_owned(),
+                reason: "planned".to_owned()
+            }
+            .to_string()
+        )
     );
     fixture.until_current().await;
     assert_eq!(began.elapsed(), 3 * RETRY);

@@ -270,6 +270,8 @@ async fn check_config_reports_a_store_of_another_network() {
     let home = tempfile::tempdir().unwrap();
     let options = || RelayOptions::new(EXE).arg("--standalone").data_dir(home.path());
     let mut relay = RelayProcess::start(options()).await;
+    // Its index has blocks: without one it belongs to no network yet.
+    crate::outages::well(&relay).await;
     let signet = ["check-config", "--offline", "--network", "signet"];
     // The relay that runs has it.
     let in_use = run(home.path(), &signet).await;

@@ -23,8 +23,10 @@ impl TweakIndex {
         let Some(identity) = identity(&path).map_err(|error| IndexError::opening(&path, error))? else {
             return Ok(false);
         };
-        let found = identity.network.unwrap_or_else(|| network.to_owned());
-        fits(dir, identity.format.unwrap_or(FORMAT), found, network)?;
+        let format = identity.format.unwrap_or(FORMAT);
+        let is_bound = identity.has_block || format != FORMAT;
+        let found = identity.network.filter(|_| is_bound);
+        fits(dir, format, found.unwrap_or_else(|| network.to_owned()), network)?;
         Ok(true)
     }
 
