@@ -1,9 +1,10 @@
 //! Certificates as people make them, and the commands that connect to the relay of this machine.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
-use testkit::{Payee, RelayOptions, RelayProcess};
+use testkit::{Payee, RelayOptions, RelayProcess, eventually};
 use tokio::process::Command;
 
 const EXE: &str = env!("CARGO_BIN_EXE_sdk_relay");
@@ -248,8 +249,8 @@ async fn a_valid_certificate_is_no_problem() {
 async fn a_certificate_that_ends_soon_is_a_problem_of_the_health() {
     let mut params = of_openssl(&["127.0.0.1"]);
     let now = std::time::SystemTime::now();
-    params.not_before = (now - std::time::Duration::from_secs(9 * 24 * 3600)).into();
-    params.not_after = (now + std::time::Duration::from_secs(3 * 24 * 3600)).into();
+    params.not_before = (now - Duration::from_secs(9 * 24 * 3600)).into();
+    params.not_after = (now + Duration::from_secs(3 * 24 * 3600)).into();
     let home = Home::new(&params);
     let relay = home.relay().await;
     let status = home.run(&relay, &["status"]).await;
@@ -271,7 +272,11 @@ async fn check_config_reports_a_store_of_another_network() {
     let options = || RelayOptions::new(EXE).arg("--standalone").data_dir(home.path());
     let mut relay = RelayProcess::start(options()).await;
     // Its index has blocks: without one it belongs to no network yet.
-    crate::outages::well(&relay).await;
+    eventually(Duration::from_secs(60), "a block in the index", async || {
+        let built = relay.stderr().contains("the tweak index has reached the tip");
+        built.then_some(())
+    })
+    .await;
     let signet = ["check-config", "--offline", "--network", "signet"];
     // The relay that runs has it.
     let in_use = run(home.path(), &signet).await;
