@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use sdk_relay_transport::SpawnConnection;
+use sdk_relay_transport::{SpawnConnection, spawn_until, spawn_work};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -33,24 +33,12 @@ impl<T: Send + 'static> Works<T> {
 
     /// Begins a work whose result is taken with [`Self::next`].
     pub(crate) fn begin(&self, work: impl Future<Output = T> + Send + 'static) {
-        let (sender, receiver) = oneshot::channel();
-        self.running.push(receiver);
-        self.run(async move {
-            if sender.send(work.await).is_err() {
-                tracing::debug!("a request is answered after the end of its connection");
-            }
-        });
+        self.running.push(spawn_work(&*self.spawner, self.cut.clone(), work));
     }
 
     /// Runs a task that has no result.
     pub(crate) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let cut = self.cut.clone();
-        self.spawner.spawn(Box::pin(async move {
-            tokio::select! {
-                () = cut.cancelled() => {}
-                () = task => {}
-            }
-        }));
+        spawn_until(&*self.spawner, self.cut.clone(), task);
     }
 
     /// Works whose result is not taken.

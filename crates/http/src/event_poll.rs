@@ -57,8 +57,8 @@ pub(super) struct Polled {
 
 /// Returns the notifications after an event, and waits for the first one if there is none yet.
 ///
-/// A gap is reported once, with the events that are still there; the relay waits for no event then. A client that
-/// leaves out nothing that it has processed, and sends the newest `last_event_id` each time, misses no event.
+/// A gap is reported with the events that are still there, and at once if it moves `last_event_id`. A client that sends
+/// the newest `last_event_id` each time, after it has processed the events, misses none.
 #[utoipa::path(
     get,
     path = "/events/poll",

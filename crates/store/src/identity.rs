@@ -19,6 +19,14 @@ pub(crate) struct Identity {
     pub(crate) has_block: bool,
 }
 
+impl Identity {
+    /// The network that the file belongs to, if its format is this one; `None` before its first block.
+    pub(crate) fn bound_network(self, format: u64) -> Option<String> {
+        let is_bound = self.has_block || self.format.is_some_and(|found| found != format);
+        self.network.filter(|_| is_bound)
+    }
+}
+
 /// The identity of the event log or the tweak index. `None`: it was not closed properly, and only opening it for
 /// writing repairs it. `DatabaseAlreadyOpen` if another process uses it.
 pub(crate) fn identity(path: &Path) -> Result<Option<Identity>, redb::Error> {

@@ -37,8 +37,7 @@ impl Store {
             return Ok(false);
         };
         let format = identity.format.unwrap_or(FORMAT);
-        let is_bound = identity.has_block || format != FORMAT;
-        let found = identity.network.filter(|_| is_bound);
+        let found = identity.bound_network(FORMAT);
         fits(path, format, found.unwrap_or_else(|| network.to_owned()), network)?;
         Ok(true)
     }

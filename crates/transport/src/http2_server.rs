@@ -29,7 +29,7 @@ use crate::listener::secured;
 use crate::listener_state::ListenerState;
 use crate::shutdown::shutdown_requested;
 use crate::slotted::{Accepted, Port, serve_slotted};
-use crate::spawn::SpawnConnection;
+use crate::spawn::{SpawnConnection, spawn_until};
 use crate::tls::Tls;
 
 /// Concurrent requests of one connection. A wallet has one stream and a few calls; a gRPC library waits with further
@@ -171,13 +171,7 @@ struct Owner {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Owner {
     fn execute(&self, request: F) {
-        let cut = self.cut.clone();
-        self.spawner.spawn(Box::pin(async move {
-            tokio::select! {
-                () = cut.cancelled() => {}
-                () = request => {}
-            }
-        }));
+        spawn_until(&*self.spawner, self.cut.clone(), request);
     }
 }
 

@@ -42,6 +42,6 @@ pub use listener_state::ListenerState;
 pub use open_files::{HTTP_CONNECTIONS, HTTP2_CONNECTIONS};
 pub use ports::Ports;
 pub use shutdown::{Shutdown, shutdown_requested};
-pub use spawn::SpawnConnection;
+pub use spawn::{SpawnConnection, spawn_until, spawn_work};
 pub use timeouts::Timeouts;
 pub use tls::{Tls, TlsError};

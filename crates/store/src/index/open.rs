@@ -24,8 +24,7 @@ impl TweakIndex {
             return Ok(false);
         };
         let format = identity.format.unwrap_or(FORMAT);
-        let is_bound = identity.has_block || format != FORMAT;
-        let found = identity.network.filter(|_| is_bound);
+        let found = identity.bound_network(FORMAT);
         fits(dir, format, found.unwrap_or_else(|| network.to_owned()), network)?;
         Ok(true)
     }

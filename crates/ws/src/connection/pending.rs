@@ -19,8 +19,7 @@ use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
 use sdk_relay_platform::blocking;
 use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
 use sdk_relay_service::{FirstBlockError, FirstBlocks};
-use sdk_relay_transport::SpawnConnection;
-use tokio::sync::oneshot;
+use sdk_relay_transport::{SpawnConnection, spawn_work};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::session::refusal;
@@ -212,18 +211,7 @@ async fn owned<T: Send + 'static>(
     cut: CancellationToken,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
-    let (sender, done) = oneshot::channel();
-    spawner.spawn(Box::pin(async move {
-        tokio::select! {
-            () = cut.cancelled() => {}
-            done = work => {
-                if sender.send(done).is_err() {
-                    tracing::debug!("a command is done after the end of its connection");
-                }
-            }
-        }
-    }));
-    done.await.ok()
+    spawn_work(spawner, cut, work).await.ok()
 }
 
 /// What a watch is registered with.
