@@ -91,6 +91,9 @@ fn is_private(message: &ServerMessage) -> bool {
         ServerMessage::WatchResponse(_)
         | ServerMessage::WatchProgress(_)
         | ServerMessage::UnwatchResponse(_)
+        | ServerMessage::AttachResponse(_)
+        | ServerMessage::WatchGap(_)
+        | ServerMessage::WatchEnded(_)
         // It may answer a watch.
         | ServerMessage::Error(_) => true,
         ServerMessage::Notification(notification) => notification.event.watch_id().is_some(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{ErrorCode, Handshake, RelayProof, Subscribe, Sync, SyncReply, Unsubscribe, Unwatch, Watch};
+use crate::{Attach, ErrorCode, Handshake, RelayProof, Subscribe, Sync, SyncReply, Unsubscribe, Unwatch, Watch};
 
 /// A message from a client; `type` names the variant.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -25,6 +25,8 @@ pub enum ClientMessage {
     Watch(Watch),
     /// End a watch.
     Unwatch(Unwatch),
+    /// Take a detached watch over to this connection, and release its matches.
+    Attach(Attach),
     /// Between relays: proof of the sender's identity.
     RelayProof(RelayProof),
     /// Between relays: response to a `sync` of the other relay.
@@ -88,12 +90,14 @@ pub fn parse_client_message(text: &str) -> Result<ClientMessage, Refusal> {
         // An error must not quote a key that was sent in another field.
         "watch" => read(text).map(ClientMessage::Watch).map_err(without_quote),
         "unwatch" => read(text).map(ClientMessage::Unwatch),
+        // Nor a token.
+        "attach" => read(text).map(ClientMessage::Attach).map_err(without_quote),
         "relay_proof" => read(text).map(ClientMessage::RelayProof),
         "sync_response" => read(text).map(ClientMessage::SyncResponse),
         other => {
             let start: String = other.chars().take(QUOTED).collect();
             let message = format!(
-                "unknown type {}: expected handshake, ping, subscribe, unsubscribe, sync, watch or unwatch",
+                "unknown type {}: expected handshake, ping, subscribe, unsubscribe, sync, watch, unwatch or attach",
                 quoted(&start)
             );
             return Err(refuse(ErrorCode::UnknownType, message, message_id));

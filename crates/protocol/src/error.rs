@@ -19,8 +19,11 @@ pub enum ErrorCode {
     RateLimited,
     /// The relay does not offer this, or cannot do it now.
     Unavailable,
-    /// The connection has `limits.watches_per_connection` watches.
+    /// The connection has `limits.watches_per_connection` watches, or the client IP address has
+    /// `limits.detached_watches_per_address` detached ones.
     TooManyWatches,
+    /// No detached watch has this `watch_id` and this `watch_token`.
+    NotFound,
     /// A fault of the relay.
     Internal,
 }

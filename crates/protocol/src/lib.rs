@@ -4,6 +4,7 @@
 //! [`blindbit`] for the routes of a BlindBit Oracle. Field order is part of the contract; tests check it.
 
 mod amount;
+mod attach;
 pub mod blindbit;
 mod client;
 mod encode;
@@ -21,6 +22,7 @@ mod sync;
 mod watch;
 
 pub use amount::{AmountError, btc, parse_btc};
+pub use attach::{Attach, AttachResponse, EndReason, WatchEnded, WatchGap};
 pub use client::{ClientMessage, Ping, Refusal, message_id, parse_client_message};
 pub use encode::{EncodeError, encode, encode_text};
 pub use error::{CloseCode, ErrorCode, ErrorMessage};

@@ -18,6 +18,10 @@ pub struct Notification {
     #[serde(default)]
     #[schema(required)]
     pub event_id: Option<u64>,
+    /// Only present in matches of a detached watch, which it numbers from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub watch_seq: Option<u64>,
 }
 
 /// Events: `notification_type`, and its `data`.
@@ -169,6 +173,21 @@ impl Event {
                 payment.watch_id.as_deref()
             }
             Self::PaymentSpent(spent) | Self::PaymentSpentReverted(spent) => spent.watch_id.as_deref(),
+            Self::BlockMined(_)
+            | Self::BlockDisconnected(_)
+            | Self::RelayConnected(_)
+            | Self::RelayDisconnected(_)
+            | Self::Tweaks(_) => None,
+        }
+    }
+
+    /// The block of a payment or a spend; `None` for other events, and in the mempool.
+    pub fn block_height(&self) -> Option<u32> {
+        match self {
+            Self::PaymentDetected(payment) | Self::PaymentReverted(payment) | Self::PaymentConfirmed(payment) => {
+                payment.block_height
+            }
+            Self::PaymentSpent(spent) | Self::PaymentSpentReverted(spent) => spent.block_height,
             Self::BlockMined(_)
             | Self::BlockDisconnected(_)
             | Self::RelayConnected(_)

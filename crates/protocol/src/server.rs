@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ErrorMessage, HandshakeResponse, Notification, RelayChallenge, SubscribeResponse, SyncMessage, SyncResponse,
-    UnsubscribeResponse, UnwatchResponse, WatchProgress, WatchResponse,
+    AttachResponse, ErrorMessage, HandshakeResponse, Notification, RelayChallenge, SubscribeResponse, SyncMessage,
+    SyncResponse, UnsubscribeResponse, UnwatchResponse, WatchEnded, WatchGap, WatchProgress, WatchResponse,
 };
 
 /// A message to a client; `type` comes first.
@@ -34,6 +34,12 @@ pub enum ServerMessage {
     WatchProgress(WatchProgress),
     /// Answer to `unwatch`.
     UnwatchResponse(UnwatchResponse),
+    /// Answer to `attach`.
+    AttachResponse(AttachResponse),
+    /// Matches of a detached watch are lost.
+    WatchGap(WatchGap),
+    /// A detached watch has ended, or another connection has attached to it.
+    WatchEnded(WatchEnded),
     /// A message was not accepted.
     Error(ErrorMessage),
 }

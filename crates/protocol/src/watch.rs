@@ -16,8 +16,8 @@ pub fn are_depths(depths: &[u32]) -> bool {
     is_increasing && depths.len() <= MOST_DEPTHS && depths.iter().all(|depth| (1..=GREATEST_DEPTH).contains(depth))
 }
 
-/// `watch`, from the client: with two keys, or with a descriptor. The relay holds the key in memory while the
-/// connection lasts, and never writes it to a disk or a log.
+/// `watch`, from the client: with two keys, or with a descriptor. The relay holds the key in memory while the watch
+/// lasts, and never writes it to a disk or a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Watch {
     /// Scan private key, 32 bytes in hex. Required without `descriptor`.
@@ -50,6 +50,11 @@ pub struct Watch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 10)]
     pub confirm_at: Option<Vec<u32>>,
+    /// Makes the watch a detached one: it goes on for this many seconds after its connection has ended, at most
+    /// `limits.detached_seconds`, and keeps its matches until the client attaches to it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub detach: Option<u32>,
     /// Returned as `in_reply_to`; at most 128 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
@@ -81,6 +86,10 @@ pub struct WatchResponse {
     #[serde(default)]
     #[schema(required)]
     pub missing: Vec<MissingBlocks>,
+    /// Only with `detach`, and only in this message: the secret that `attach` needs, 32 bytes in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub watch_token: Option<SecretHex>,
     /// `message_id` of the request.
     #[schema(required)]
     pub in_reply_to: Option<String>,

@@ -57,6 +57,7 @@ impl Migrated {
                     event: Event::Tweaks(block),
                     timestamp,
                     event_id,
+                    ..
                 } = serde_json::from_slice(payload).unwrap()
                 else {
                     return vec![(Some(*id), whole)];
@@ -67,6 +68,7 @@ impl Migrated {
                         event: Event::Tweaks(part),
                         timestamp,
                         event_id,
+                        watch_seq: None,
                     });
                     (event_id, Frame::encode(&message).text())
                 };

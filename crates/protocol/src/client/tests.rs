@@ -64,6 +64,8 @@ fn every_mistake_has_its_code() {
         r#"{"type":"sync","sync_type":"NoSync","message_id":"a"}"#,
         r#"{"type":"sync","sync_type":"StateSync"}"#,
         r#"{"type":"watch","scan_private_key":"00","spend_public_key":"02","labels":[-1]}"#,
+        r#"{"type":"watch","scan_private_key":"00","spend_public_key":"02","detach":-1}"#,
+        r#"{"type":"attach","watch_id":"watch-1","after":1}"#,
     ] {
         assert_eq!(code(bad), ErrorCode::InvalidField, "{bad}");
     }

@@ -13,6 +13,7 @@ mod relays;
 mod sync;
 mod timings;
 mod tx;
+mod watches;
 
 pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, FirstBlock, MempoolInfo, Network, NetworkInfo};
 pub use config::{
@@ -35,3 +36,4 @@ pub use sync::{
 };
 pub use timings::{EventTimings, Timings, TimingsHistogram};
 pub use tx::{TxDetails, TxRequest, TxResponse, TxStatus};
+pub use watches::{DetachedWatch, LostMatches, WatchDeleted};

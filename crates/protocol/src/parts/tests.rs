@@ -32,6 +32,7 @@ fn bytes(part: &Tweaks) -> usize {
         event: Event::Tweaks(part.clone()),
         timestamp: u64::MAX,
         event_id: Some(u64::MAX),
+        watch_seq: None,
     });
     crate::encode(&message).unwrap().len()
 }

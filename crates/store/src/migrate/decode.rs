@@ -58,6 +58,7 @@ fn long(id: u64, payload: &[u8]) -> Result<LogEntry, Undecodable> {
         event,
         timestamp,
         event_id,
+        ..
     } = serde_json::from_slice(payload)?;
     let entry = LogEntry::new(id, &event, Bytes::new())?;
     let Event::Tweaks(block) = event else {
@@ -76,6 +77,7 @@ fn long(id: u64, payload: &[u8]) -> Result<LogEntry, Undecodable> {
             event: Event::Tweaks(part),
             timestamp,
             event_id,
+            watch_seq: None,
         }))?);
     }
     Ok(LogEntry {

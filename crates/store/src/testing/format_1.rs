@@ -96,6 +96,7 @@ impl Format1 {
             event,
             timestamp: 1_700_000_000,
             event_id: Some(id),
+            watch_seq: None,
         });
         let mut message = serde_json::to_value(notification).unwrap();
         if is_old {

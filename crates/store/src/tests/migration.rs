@@ -22,6 +22,7 @@ fn sent_by_version_0_1(id: u64, payload: &[u8]) -> Vec<Bytes> {
         event: Event::Tweaks(block),
         timestamp,
         event_id,
+        ..
     }) = serde_json::from_slice(payload)
     else {
         return vec![Bytes::copy_from_slice(payload)];
@@ -33,6 +34,7 @@ fn sent_by_version_0_1(id: u64, payload: &[u8]) -> Vec<Bytes> {
             event: Event::Tweaks(part),
             timestamp,
             event_id,
+            watch_seq: None,
         };
         Bytes::from(encode(&ServerMessage::Notification(notification)).unwrap())
     };
@@ -335,6 +337,7 @@ fn a_file_of_format_2_gets_the_outputs_that_its_log_reports() {
                 event: Event::clone(event),
                 timestamp: 1,
                 event_id: Some(id),
+                watch_seq: None,
             });
             LogEntry::new(id, event, encode(&message).unwrap().into()).unwrap()
         };

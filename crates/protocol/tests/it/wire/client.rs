@@ -91,6 +91,7 @@ fn messages() -> Vec<(&'static str, ClientMessage)> {
                 from_height: Some(800_000),
                 to_height: Some(800_010),
                 confirm_at: Some(vec![3, 6]),
+                detach: Some(604_800),
                 message_id: Some("msg-1".into()),
                 ..watch
             }),
@@ -114,6 +115,24 @@ fn messages() -> Vec<(&'static str, ClientMessage)> {
             "unwatch-full",
             ClientMessage::Unwatch(Unwatch {
                 watch_id: "watch-1".into(),
+                message_id: Some("msg-1".into()),
+            }),
+        ),
+        (
+            "attach",
+            ClientMessage::Attach(Attach {
+                watch_id: "watch-1".into(),
+                watch_token: SecretHex::new("aa".repeat(32)),
+                after: 0,
+                message_id: None,
+            }),
+        ),
+        (
+            "attach-full",
+            ClientMessage::Attach(Attach {
+                watch_id: "watch-1".into(),
+                watch_token: SecretHex::new("aa".repeat(32)),
+                after: 17,
                 message_id: Some("msg-1".into()),
             }),
         ),

@@ -23,7 +23,7 @@ macro_rules! names {
 
 pub(super) fn samples() -> Vec<Sample> {
     let mut samples = names! {
-        ErrorCode Role HandshakeStatus Resume Topic SyncType HistoryState MissingReason RelayStatus LogLevel RelayHealth
+        ErrorCode Role HandshakeStatus Resume Topic SyncType HistoryState MissingReason EndReason RelayStatus LogLevel RelayHealth
         Link SyncOutcome SyncDirection ForcedState
     };
     let close_codes = [

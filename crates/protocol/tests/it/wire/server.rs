@@ -312,6 +312,7 @@ fn answers() -> Vec<(String, ServerMessage)> {
         from_height: None,
         start_height: None,
         missing: Vec::new(),
+        watch_token: None,
         in_reply_to: None,
         timestamp: NOW,
     };
@@ -320,6 +321,7 @@ fn answers() -> Vec<(String, ServerMessage)> {
         from_height: Some(1),
         start_height: Some(3),
         missing: vec![missing],
+        watch_token: Some(SecretHex::new("aa".repeat(32))),
         in_reply_to: Some("msg-1".into()),
         ..watching.clone()
     };
@@ -328,6 +330,36 @@ fn answers() -> Vec<(String, ServerMessage)> {
         progress,
         height: 800_000,
         missing,
+        timestamp: NOW,
+    };
+    let attached = AttachResponse {
+        status: "attached".into(),
+        watch_id: "watch-1".into(),
+        first_watch_seq: None,
+        last_watch_seq: 0,
+        history: HistoryState::None,
+        height: None,
+        in_reply_to: None,
+        timestamp: NOW,
+    };
+    let attached_full = AttachResponse {
+        first_watch_seq: Some(3),
+        last_watch_seq: 7,
+        history: HistoryState::Scanning,
+        height: Some(800_000),
+        in_reply_to: Some("msg-1".into()),
+        ..attached.clone()
+    };
+    let gap = WatchGap {
+        watch_id: "watch-1".into(),
+        first_watch_seq: 4,
+        last_watch_seq: 6,
+        from_height: 800_000,
+        timestamp: NOW,
+    };
+    let ended = WatchEnded {
+        watch_id: "watch-1".into(),
+        reason: EndReason::AttachedElsewhere,
         timestamp: NOW,
     };
     let unwatched = |in_reply_to| UnwatchResponse {
@@ -379,6 +411,10 @@ fn answers() -> Vec<(String, ServerMessage)> {
             "unwatch_response-full",
             ServerMessage::UnwatchResponse(unwatched(Some("msg-1".into()))),
         ),
+        ("attach_response", ServerMessage::AttachResponse(attached)),
+        ("attach_response-full", ServerMessage::AttachResponse(attached_full)),
+        ("watch_gap", ServerMessage::WatchGap(gap)),
+        ("watch_ended", ServerMessage::WatchEnded(ended)),
     ]
     .map(|(name, message)| (name.to_owned(), message))
     .to_vec()
@@ -409,7 +445,18 @@ fn messages() -> Vec<(String, ServerMessage)> {
             event,
             timestamp: NOW,
             event_id: (!of_a_watch).then_some(at),
+            watch_seq: None,
         };
+        if of_a_watch {
+            let numbered = Notification {
+                watch_seq: Some(at),
+                ..notification.clone()
+            };
+            list.push((
+                format!("notification-{name}-detached"),
+                ServerMessage::Notification(numbered),
+            ));
+        }
         list.push((
             format!("notification-{name}"),
             ServerMessage::Notification(notification),
