@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use self::ports::share_a_port;
 use crate::config::{
-    Auth, BitcoinCore, Config, ElectrumConfig, IndexConfig, MeshConfig, RetentionConfig, TlsFiles, WalletConfig,
+    Auth, BitcoinCore, Config, DetachedConfig, ElectrumConfig, IndexConfig, MeshConfig, RetentionConfig, TlsFiles,
+    WalletConfig,
 };
 use crate::error::ConfigError;
 use crate::network::Network;
@@ -83,6 +84,13 @@ impl Config {
             max_watches: values.get(&key::WATCHES)?,
             max_watches_per_connection: values.get(&key::WATCHES_PER_CONNECTION)?,
             max_labels_per_watch: values.get(&key::LABELS_PER_WATCH)?,
+            detached: DetachedConfig {
+                longest: values.get(&key::DETACHED_SECONDS)?,
+                watches: values.get(&key::DETACHED_WATCHES)?,
+                watches_per_address: values.get(&key::DETACHED_WATCHES_PER_ADDRESS)?,
+                matches: values.get(&key::DETACHED_MATCHES)?,
+                memory: values.get(&key::DETACHED_MEMORY)?,
+            },
             requests_per_second: values.get(&key::REQUESTS_PER_SECOND)?,
             blindbit_requests_per_second: values.get(&key::BLINDBIT_REQUESTS_PER_SECOND)?,
             auth: Auth {

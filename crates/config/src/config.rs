@@ -15,8 +15,8 @@ pub use bitcoin_core::{BitcoinCore, Credentials};
 pub(crate) use bitcoin_core::{ZMQ_OFF, default_cookie};
 pub(crate) use parts::WalletMode;
 pub use parts::{
-    AllowPrivate, Auth, ElectrumBackend, ElectrumConfig, IndexConfig, MeshConfig, RetentionConfig, TlsFiles,
-    WalletConfig, WalletKeys,
+    AllowPrivate, Auth, DetachedConfig, ElectrumBackend, ElectrumConfig, IndexConfig, MeshConfig, RetentionConfig,
+    TlsFiles, WalletConfig, WalletKeys,
 };
 
 use crate::error::ConfigError;
@@ -79,6 +79,8 @@ pub struct Config {
     pub max_watches_per_connection: usize,
     /// Largest number of labels of one watch.
     pub max_labels_per_watch: usize,
+    /// Bounds of detached watches.
+    pub detached: DetachedConfig,
     /// Requests of one address per second, on average.
     pub requests_per_second: NonZeroU32,
     /// The same for the BlindBit routes, where requests beyond the limit wait.

@@ -37,8 +37,8 @@ mod whole_number;
 pub use blindbit_url::{WrongUrl, check_url};
 pub use changes::{CHANGES_FILE, Changes};
 pub use config::{
-    AllowPrivate, Auth, BitcoinCore, Config, Credentials, ElectrumBackend, ElectrumConfig, IndexConfig, MeshConfig,
-    RetentionConfig, TlsFiles, WalletConfig, WalletKeys,
+    AllowPrivate, Auth, BitcoinCore, Config, Credentials, DetachedConfig, ElectrumBackend, ElectrumConfig, IndexConfig,
+    MeshConfig, RetentionConfig, TlsFiles, WalletConfig, WalletKeys,
 };
 pub use data_dir::{DataDir, DataDirError, LOCK_FILE, default_data_dir};
 pub use environment::UnknownVariable;

@@ -297,6 +297,25 @@ settings! {
     /// Labels of one watch.
     LABELS_PER_WATCH: usize = whole("limits.labels_per_watch", 100, 0, MILLION, read::count).unit("labels");
 
+    /// Longest time for which a detached watch goes on without a connection. 0: the relay offers no detached watches.
+    DETACHED_SECONDS: Duration =
+        whole("limits.detached_seconds", 604_800, 0, 365 * DAY, read::seconds).unit("seconds");
+
+    /// Detached watches in total. They count in `limits.watches` too.
+    DETACHED_WATCHES: usize = whole("limits.detached_watches", 5000, 0, MILLION, read::count).unit("watches");
+
+    /// Detached watches of one client IP address (IPv6: one /64). Loopback addresses count only in the total.
+    DETACHED_WATCHES_PER_ADDRESS: usize =
+        whole("limits.detached_watches_per_address", 100, 0, MILLION, read::count).unit("watches");
+
+    /// Matches that a detached watch keeps until its client releases them. Beyond that the newest are lost, and the
+    /// client is sent a `watch_gap`.
+    DETACHED_MATCHES: usize = whole("limits.detached_matches", 1000, 2, MILLION, read::count).unit("matches");
+
+    /// Memory for the matches that all detached watches keep. Beyond that the client IP address with the most loses its
+    /// newest ones.
+    DETACHED_MEMORY: usize = whole("limits.detached_memory", 64, 1, 1 << 20, read::memory).unit("megabytes");
+
     /// HTTP requests of one client IP address (IPv6: one /64), on average. Loopback addresses are not limited.
     REQUESTS_PER_SECOND: NonZeroU32 =
         whole("limits.requests_per_second", 100, 1, MILLION, read::per_second).unit("requests per second");

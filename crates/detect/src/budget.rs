@@ -88,6 +88,12 @@ impl Budget {
         given_up
     }
 
+    /// If there are more bytes than this: the largest connection of the address with the most.
+    pub(super) fn largest_beyond(&self, most: usize) -> Option<Owner> {
+        let counted = self.lock();
+        if counted.bytes > most { counted.largest() } else { None }
+    }
+
     fn give_back(&self, owner: Owner, bytes: usize) {
         let mut counted = self.lock();
         if let Some(connection) = counted.connections.get_mut(&owner) {
@@ -100,7 +106,7 @@ impl Budget {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[cfg(test)]
+    /// Bytes of all connections.
     pub(super) fn bytes(&self) -> usize {
         self.lock().bytes
     }

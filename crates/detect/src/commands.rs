@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bitcoin::{ScriptBuf, Txid};
+use prometheus_client::metrics::counter::Counter;
 use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::{Prepared, Scanner};
-use sdk_relay_protocol::Event;
+use sdk_relay_protocol::{Event, SecretHex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::detached::{AttachRefused, Detach, DetachedLimits, DetachedState, TokenHash, WATCH_ID_BYTES, WatchToken};
+use super::failures::Failures;
 use super::history_scan::{NextScan, ScannedRange};
 use super::look_up::LookedUp;
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
@@ -36,6 +39,8 @@ pub struct Detection {
     mail: Arc<Mailboxes>,
     replacements: Arc<Replacements>,
     scanner: Scanner,
+    /// Requests with wrong tokens of detached watches.
+    failures: Arc<Failures>,
 }
 
 /// Keys to watch, and the mailbox for their payments.
@@ -53,6 +58,19 @@ pub struct WatchOrder {
     pub confirm_at: Vec<u32>,
 }
 
+/// A request to attach a connection to a detached watch.
+#[derive(Debug)]
+pub struct AttachOrder {
+    /// Id of the watch.
+    pub watch_id: String,
+    /// Its token as the client has sent it.
+    pub token: SecretHex,
+    /// The client has the matches up to this one.
+    pub after: u64,
+    /// Mailbox of the connection.
+    pub mailbox: Mailbox,
+}
+
 /// A registered watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
@@ -68,6 +86,18 @@ pub enum WatchRefused {
     /// The relay has the maximum number of watches.
     #[error("this relay has the maximum number of watches (limits.watches): try again later, or at another relay")]
     Full,
+    /// The relay has the maximum number of detached watches.
+    #[error(
+        "this relay has the maximum number of detached watches (limits.detached_watches): try again later, at another \
+         relay, or without detach"
+    )]
+    DetachedFull,
+    /// The address of the client has the maximum number of detached watches.
+    #[error(
+        "this address has the maximum number of detached watches (limits.detached_watches_per_address): end one of \
+         them first, or watch without detach"
+    )]
+    DetachedOfAddress,
     /// The queue of mempool scans, of this address or of all, is so long that a new watch would wait for minutes.
     #[error("too many scans of the mempool for new watches are waiting: try again in a minute")]
     Busy,
@@ -79,8 +109,31 @@ pub enum WatchRefused {
     Ending,
 }
 
+/// A watch to register; a detached one with its token.
+pub(super) struct Registration {
+    pub(super) order: WatchOrder,
+    pub(super) detach: Option<(Detach, TokenHash)>,
+}
+
+/// The answer to a command about a detached watch.
+pub(super) type DetachedReply<T> = oneshot::Sender<Result<T, AttachRefused>>;
+
 pub(super) enum Command {
-    Watch(Box<WatchOrder>, oneshot::Sender<Result<Registered, WatchRefused>>),
+    Watch(Box<Registration>, oneshot::Sender<Result<Registered, WatchRefused>>),
+    /// Attaches a connection to a detached watch.
+    Attach(Box<AttachOrder>, DetachedReply<DetachedState>),
+    /// The state of a detached watch.
+    Detached {
+        watch_id: String,
+        token: TokenHash,
+        reply: DetachedReply<DetachedState>,
+    },
+    /// Ends a detached watch.
+    EndDetached {
+        watch_id: String,
+        token: TokenHash,
+        reply: DetachedReply<()>,
+    },
     Unwatch {
         watch_id: String,
         ended: oneshot::Sender<()>,
@@ -97,14 +150,25 @@ pub(super) enum Command {
 }
 
 impl Detection {
+    #[cfg(test)]
     pub(super) fn channel(scanner: Scanner) -> (Self, mpsc::Receiver<Command>) {
+        Self::with_limits(scanner, DetachedLimits::default(), Counter::default())
+    }
+
+    /// A handle, and its commands. `lost` counts the matches that detached watches lose.
+    pub(super) fn with_limits(
+        scanner: Scanner,
+        limits: DetachedLimits,
+        lost: Counter,
+    ) -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS_AHEAD);
         let detection = Self {
             commands,
             left_without_command: Arc::default(),
-            mail: Arc::default(),
+            mail: Arc::new(Mailboxes::new(limits, lost)),
             replacements: Arc::default(),
             scanner,
+            failures: Arc::default(),
         };
         (detection, receiver)
     }
@@ -136,9 +200,26 @@ impl Detection {
     /// Registers a watch, or returns [`WatchRefused::Stalled`] after [`ANSWERED_WITHIN`]: detection does not register a
     /// watch once the caller has stopped waiting.
     pub async fn watch(&self, order: WatchOrder) -> Result<Registered, WatchRefused> {
+        self.register(Registration { order, detach: None }).await
+    }
+
+    /// Registers a watch that goes on when its connection ends. Returns it with the secret that
+    /// [`attach`](Self::attach) needs, which the relay does not keep.
+    pub async fn watch_detached(
+        &self,
+        order: WatchOrder,
+        detach: Detach,
+    ) -> Result<(Registered, WatchToken), WatchRefused> {
+        let token = WatchToken::random();
+        let detach = Some((detach, token.hash()));
+        let registered = self.register(Registration { order, detach }).await?;
+        Ok((registered, token))
+    }
+
+    async fn register(&self, registration: Registration) -> Result<Registered, WatchRefused> {
         let (reply, answer) = oneshot::channel();
         let registered = async {
-            self.send(Command::Watch(Box::new(order), reply)).await;
+            self.send(Command::Watch(Box::new(registration), reply)).await;
             answer.await.unwrap_or(Err(WatchRefused::Ending))
         };
         timeout(ANSWERED_WITHIN, registered)
@@ -157,8 +238,66 @@ impl Detection {
         timeout(ANSWERED_WITHIN, unwatched).await.is_ok()
     }
 
-    /// Ends all watches of a connection. Does not wait, so that the slot of a connection is free as soon as the
-    /// connection ends.
+    /// Attaches a connection to a detached watch: the matches after `after` enter its mailbox, and then new ones. The
+    /// connection that was attached before is told that it is no more.
+    pub async fn attach(&self, order: AttachOrder) -> Result<DetachedState, AttachRefused> {
+        let address = order.mailbox.address();
+        let is_possible = order.watch_id.len() <= WATCH_ID_BYTES;
+        self.about_detached(address, is_possible, |reply| Command::Attach(Box::new(order), reply))
+            .await
+    }
+
+    /// The state of a detached watch, for a client from this address with this token.
+    pub async fn detached(
+        &self,
+        watch_id: String,
+        token: &str,
+        address: IpAddr,
+    ) -> Result<DetachedState, AttachRefused> {
+        let (is_possible, token) = (watch_id.len() <= WATCH_ID_BYTES, TokenHash::of_text(token));
+        let command = |reply| Command::Detached { watch_id, token, reply };
+        self.about_detached(address, is_possible, command).await
+    }
+
+    /// Ends a detached watch, for a client from this address with this token; its keys are zeroised.
+    pub async fn end_detached(&self, watch_id: String, token: &str, address: IpAddr) -> Result<(), AttachRefused> {
+        let (is_possible, token) = (watch_id.len() <= WATCH_ID_BYTES, TokenHash::of_text(token));
+        let command = |reply| Command::EndDetached { watch_id, token, reply };
+        self.about_detached(address, is_possible, command).await
+    }
+
+    /// `is_possible`: such a watch may exist.
+    async fn about_detached<T>(
+        &self,
+        address: IpAddr,
+        is_possible: bool,
+        command: impl FnOnce(DetachedReply<T>) -> Command,
+    ) -> Result<T, AttachRefused> {
+        if let Err(seconds) = self.failures.check(address) {
+            return Err(AttachRefused::TooManyFailures { seconds });
+        }
+        let answered = async {
+            if !is_possible {
+                return Err(AttachRefused::NotFound);
+            }
+            let (reply, answer) = oneshot::channel();
+            self.send(command(reply)).await;
+            answer.await.unwrap_or(Err(AttachRefused::Ending))
+        };
+        let answer = timeout(ANSWERED_WITHIN, answered).await;
+        let answer = answer.unwrap_or(Err(AttachRefused::Stalled));
+        if matches!(answer, Err(AttachRefused::NotFound)) {
+            self.failures.add(address);
+        }
+        answer
+    }
+
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.mail.kept_bytes()
+    }
+
+    /// Ends all watches of a connection, and detaches it from others. Does not wait, so that the slot of the connection
+    /// is free as soon as it ends.
     pub fn leave(&self, mailbox: &Mailbox) {
         mailbox.close();
         if self.commands.try_send(Command::Left(mailbox.clone())).is_err() {

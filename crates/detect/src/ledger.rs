@@ -121,6 +121,14 @@ impl Ledger {
         next
     }
 
+    /// Height of the block of a payment; `None` if it is in the mempool, or not kept.
+    pub(super) fn height_of(&self, outpoint: &OutPoint) -> Option<u32> {
+        match self.payments.get(outpoint) {
+            Some(payment) => payment.block.map(|(height, _)| height),
+            None => self.coins.get(outpoint).map(|coin| coin.height),
+        }
+    }
+
     pub(super) fn contains(&self, outpoint: &OutPoint) -> bool {
         self.payments.contains_key(outpoint) || self.coins.contains_key(outpoint)
     }

@@ -11,10 +11,14 @@
 
 mod budget;
 mod commands;
+mod detached;
+mod detachments;
+mod failures;
 mod first_block;
 mod history;
 mod history_scan;
 mod history_spends;
+mod kept;
 mod known_payment;
 mod ledger;
 mod look_up;
@@ -25,6 +29,7 @@ mod node_wallet;
 mod own_record;
 pub mod own_wallet;
 mod parts;
+mod queued;
 mod recent_spends;
 mod replacements;
 mod rows;
@@ -34,6 +39,7 @@ mod spend;
 mod spend_job;
 mod spend_queue;
 mod turns;
+mod wake;
 mod watch;
 mod watch_history;
 mod watch_message;
@@ -47,7 +53,8 @@ use sdk_relay_scheduler::Scheduler;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-pub use commands::{Detection, Registered, WatchOrder, WatchRefused};
+pub use commands::{AttachOrder, Detection, Registered, WatchOrder, WatchRefused};
+pub use detached::{AttachRefused, Detach, DetachedLimits, DetachedState, Gap, WatchToken};
 pub use first_block::begin_log;
 pub use history::HistoryScanner;
 pub use mailbox::{LedgerShare, Mailbox, MailboxReceiver};
@@ -55,6 +62,7 @@ pub use metrics::DetectionMetrics;
 pub use node_wallet::NodeWalletKeeper;
 pub use parts::{Parts, StartError};
 pub use sdk_relay_scheduler::{SpawnThread, ThreadWork};
+pub use wake::{Waiting, Wake};
 pub use watch_history::HistoryPlan;
 pub use watch_message::{FoundOutput, PaymentMessage, WatchMessage};
 
@@ -70,7 +78,8 @@ pub fn start(
     stop: CancellationToken,
     threads: &dyn SpawnThread,
 ) -> Result<Started, StartError> {
-    let (detection, commands) = Detection::channel(parts.scanner.clone());
+    let lost = parts.metrics.detached.lost.clone();
+    let (detection, commands) = Detection::with_limits(parts.scanner.clone(), parts.detached, lost);
     let (orders, spends) = (Arc::new(ScanQueue::default()), Arc::new(SpendQueue::default()));
     let history = parts.index.clone().map(|index| HistoryScanner {
         index,

@@ -1,15 +1,25 @@
 //! The queue from detection to a connection, for the messages about its watches. Bounded in bytes, for each connection
 //! and for all together.
+//!
+//! A detached watch has a mailbox of its own, whose messages are numbered and kept ([`keeping`]). A connection that is
+//! attached to it reads them there, after those in its own queue.
+
+mod keeping;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use prometheus_client::metrics::counter::Counter;
 use sdk_relay_scheduler::Owner;
 use tokio::sync::{Notify, watch};
 
 use super::budget::{Budget, Share};
+use super::detached::DetachedLimits;
+use super::kept::Kept;
+use super::queued::QueuedMessage;
+use super::wake::Wake;
 use super::watch_message::{PAYMENT_BYTES, WatchMessage};
 
 /// Largest number of queued bytes of one connection: about 3,000 payments. A block can contain many for a busy wallet;
@@ -47,13 +57,11 @@ pub(super) struct Mailboxes {
     open: Mutex<HashMap<Owner, Weak<Shared>>>,
     waiting: Arc<Budget>,
     ledgers: Arc<Budget>,
-}
-
-/// A queued message. It counts in the mailbox of its connection from its creation, wherever it is stored.
-#[derive(Debug)]
-pub(super) struct QueuedMessage {
-    message: WatchMessage,
-    _share: Share,
+    /// Messages of detached watches. Its bounds are not those of a [`Budget`]: nothing is given up.
+    kept: Arc<Budget>,
+    limits: DetachedLimits,
+    /// Counts the matches that detached watches have lost.
+    lost: Counter,
 }
 
 /// Memory for what the watches of a connection have found: of their ledgers, and of an edge that keeps the outputs.
@@ -85,24 +93,79 @@ struct Shared {
     given_up: AtomicU8,
     /// The connection has ended.
     closed: AtomicBool,
-    /// The last event that may be sent to the connection.
-    barrier: watch::Sender<u64>,
+    /// Whose messages it has.
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Of a connection.
+    Connection {
+        /// The last event that may be sent to the connection.
+        barrier: watch::Sender<u64>,
+        /// The last events that may be sent before the scans for each owner have ended; those without a bound are
+        /// absent.
+        holds: Mutex<HashMap<Owner, u64>>,
+        /// Mailboxes of the detached watches to which the connection is attached.
+        sources: Mutex<Vec<Mailbox>>,
+    },
+    /// Of a detached watch.
+    Detached(Box<Mutex<Detached>>),
+}
+
+/// The buffer of a detached watch, and who reads it.
+#[derive(Debug)]
+struct Detached {
+    watch_id: Box<str>,
+    kept: Kept,
+    attached: Option<Mailbox>,
+    barrier: u64,
+    wakers: Vec<Arc<dyn Wake>>,
 }
 
 impl Default for Mailboxes {
     fn default() -> Self {
-        Self {
-            open: Mutex::default(),
-            waiting: Budget::new(MAILBOX_BYTES, ALL_MAILBOXES),
-            ledgers: Budget::new(CONNECTION_LEDGERS, ALL_LEDGERS),
-        }
+        Self::new(DetachedLimits::default(), Counter::default())
     }
 }
 
 impl Mailboxes {
+    pub(super) fn new(limits: DetachedLimits, lost: Counter) -> Self {
+        Self {
+            open: Mutex::default(),
+            waiting: Budget::new(MAILBOX_BYTES, ALL_MAILBOXES),
+            ledgers: Budget::new(CONNECTION_LEDGERS, ALL_LEDGERS),
+            kept: Budget::new(usize::MAX, usize::MAX),
+            limits,
+            lost,
+        }
+    }
+
+    /// Bytes of the matches of detached watches.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept.bytes()
+    }
+
     /// A mailbox for a client from this address.
     pub(super) fn mailbox(self: &Arc<Self>, address: IpAddr) -> (Mailbox, MailboxReceiver) {
         let (barrier, seen) = watch::channel(u64::MAX);
+        let mailbox = self.open_mailbox(
+            address,
+            Kind::Connection {
+                barrier,
+                holds: Mutex::default(),
+                sources: Mutex::default(),
+            },
+        );
+        self.waiting.enter(mailbox.0.number, address);
+        let receiver = MailboxReceiver {
+            shared: Arc::clone(&mailbox.0),
+            barrier: seen,
+        };
+        (mailbox, receiver)
+    }
+
+    fn open_mailbox(self: &Arc<Self>, address: IpAddr, kind: Kind) -> Mailbox {
         let shared = Arc::new(Shared {
             number: MAILBOXES.fetch_add(1, Ordering::Relaxed),
             address,
@@ -111,16 +174,11 @@ impl Mailboxes {
             arrived: Notify::new(),
             given_up: AtomicU8::new(NOT_GIVEN_UP),
             closed: AtomicBool::new(false),
-            barrier,
+            kind,
         });
-        self.waiting.enter(shared.number, address);
         self.ledgers.enter(shared.number, address);
         self.open().insert(shared.number, Arc::downgrade(&shared));
-        let receiver = MailboxReceiver {
-            shared: Arc::clone(&shared),
-            barrier: seen,
-        };
-        (Mailbox(shared), receiver)
+        Mailbox(shared)
     }
 
     /// Drops the mailboxes of these connections.
@@ -136,11 +194,12 @@ impl Mailboxes {
     fn remove(&self, owner: Owner) {
         self.waiting.leave(owner);
         self.ledgers.leave(owner);
+        self.kept.leave(owner);
         self.open().remove(&owner);
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Owner, Weak<Shared>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 }
 
@@ -159,7 +218,9 @@ impl Shared {
         self.clear();
         // Notifies the connection, which may wait for a message, or for an event.
         self.arrived.notify_one();
-        self.barrier.send_modify(|_| {});
+        if let Kind::Connection { barrier, .. } = &self.kind {
+            barrier.send_modify(|_| {});
+        }
     }
 
     fn close(&self) {
@@ -173,6 +234,10 @@ impl Shared {
         // Freed outside the lock.
         let queue = std::mem::take(&mut *self.queue());
         drop(queue);
+        match &self.kind {
+            Kind::Connection { sources, .. } => drop(std::mem::take(&mut *lock(sources))),
+            Kind::Detached(detached) => lock(detached).clear(),
+        }
     }
 
     fn is_dead(&self) -> bool {
@@ -180,7 +245,7 @@ impl Shared {
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<QueuedMessage>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }
 
@@ -194,13 +259,22 @@ impl Mailbox {
     /// A message for this mailbox, which counts from now on; `None` if the mailbox is given up, which this message may
     /// cause.
     pub(super) fn queued(&self, message: WatchMessage) -> Option<QueuedMessage> {
+        self.queued_from(message, 0)
+    }
+
+    /// The same for a message about a payment that a watch with this `from_height` finds again.
+    pub(super) fn queued_from(&self, message: WatchMessage, from_height: u32) -> Option<QueuedMessage> {
         if self.is_dead() {
             return None;
         }
-        let mut share = Share::new(&self.0.all.waiting, self.0.number);
+        let budget = match self.0.kind {
+            Kind::Connection { .. } => &self.0.all.waiting,
+            Kind::Detached(_) => &self.0.all.kept,
+        };
+        let mut share = Share::new(budget, self.0.number);
         let given_up = share.resize(message.bytes() + OVERHEAD);
         self.0.all.give_up(given_up, TOO_FULL);
-        (!self.is_dead()).then_some(QueuedMessage { message, _share: share })
+        (!self.is_dead()).then_some(QueuedMessage::new(message, from_height, share))
     }
 
     pub(super) fn put(&self, queued: QueuedMessage) {
@@ -209,6 +283,9 @@ impl Mailbox {
 
     /// Enqueues all messages atomically.
     pub(super) fn put_all(&self, queued: impl IntoIterator<Item = QueuedMessage>) {
+        if let Kind::Detached(detached) = &self.0.kind {
+            return self.keep_all(detached, queued);
+        }
         let mut queue = self.0.queue();
         // Checked within the lock: dropping a mailbox sets the state first, and then takes the lock to free the queue.
         if !self.is_dead() {
@@ -225,7 +302,13 @@ impl Mailbox {
     /// Whether live notifications may be held back for a history: half of the capacity is reserved for messages that
     /// can be sent now.
     pub(super) fn may_hold(&self) -> bool {
-        self.0.all.waiting.bytes_of(self.0.number) <= MAILBOX_BYTES / 2
+        match &self.0.kind {
+            Kind::Connection { .. } => self.0.all.waiting.bytes_of(self.0.number) <= MAILBOX_BYTES / 2,
+            Kind::Detached(_) => {
+                let half = self.0.all.limits.matches.saturating_mul(QUEUED_PAYMENT) / 2;
+                self.0.all.kept.bytes_of(self.0.number) <= half.min(MAILBOX_BYTES / 2)
+            }
+        }
     }
 
     /// For the ledger of one of its watches, or for what the edge keeps of the payments.
@@ -246,11 +329,33 @@ impl Mailbox {
         self.0.address
     }
 
-    /// Allows the connection to send events up to this one.
+    /// Allows the connection to send events up to this one; of a detached watch, the connection that is attached.
     pub(super) fn set_barrier(&self, last: u64) {
-        self.0
-            .barrier
-            .send_if_modified(|barrier| std::mem::replace(barrier, last) != last);
+        match &self.0.kind {
+            Kind::Connection { .. } => self.hold(self.0.number, last),
+            Kind::Detached(detached) => {
+                let attached = lock(detached).set_barrier(last);
+                if let Some(connection) = attached {
+                    connection.hold(self.0.number, last);
+                }
+            }
+        }
+    }
+
+    /// Allows the connection to send events up to this one, as far as the scans for this owner are concerned.
+    fn hold(&self, owner: Owner, last: u64) {
+        let Kind::Connection { barrier, holds, .. } = &self.0.kind else {
+            return;
+        };
+        let mut holds = lock(holds);
+        if last == u64::MAX {
+            holds.remove(&owner);
+        } else {
+            holds.insert(owner, last);
+        }
+        let last = holds.values().copied().min().unwrap_or(u64::MAX);
+        // Within the lock, so that the barrier is that of the newest change.
+        barrier.send_if_modified(|barrier| std::mem::replace(barrier, last) != last);
     }
 
     /// Drops the mailbox: its watches have more keys than can be scanned in time.
@@ -270,12 +375,26 @@ impl Mailbox {
 
     /// Whether a scan may add payments: at most half of the capacity for histories is used.
     pub(super) fn has_capacity(&self) -> bool {
-        self.capacity() >= HISTORY_BYTES / QUEUED_PAYMENT / 2
+        self.capacity() >= self.history_capacity() / 2
     }
 
-    /// How many payments a scan may add. A scan waits for a client that does not read, so that it does not use memory.
+    /// How many payments a scan may add. A scan waits for a client that does not read, so that it does not use memory;
+    /// that of a detached watch waits for the client to release matches, so that it loses none.
     pub(super) fn capacity(&self) -> usize {
-        HISTORY_BYTES.saturating_sub(self.0.all.waiting.bytes_of(self.0.number)) / QUEUED_PAYMENT
+        match &self.0.kind {
+            Kind::Connection { .. } => {
+                HISTORY_BYTES.saturating_sub(self.0.all.waiting.bytes_of(self.0.number)) / QUEUED_PAYMENT
+            }
+            Kind::Detached(detached) => self.kept_capacity(detached),
+        }
+    }
+
+    /// How many payments a scan may add to an empty mailbox.
+    fn history_capacity(&self) -> usize {
+        match &self.0.kind {
+            Kind::Connection { .. } => HISTORY_BYTES / QUEUED_PAYMENT,
+            Kind::Detached(_) => (HISTORY_BYTES / QUEUED_PAYMENT).min(self.0.all.limits.matches / 2),
+        }
     }
 
     pub(super) fn is_dead(&self) -> bool {
@@ -304,7 +423,16 @@ impl MailboxReceiver {
     /// The next message, if one is queued.
     pub fn try_next(&mut self) -> Option<WatchMessage> {
         let queued = self.shared.queue().pop_front();
-        queued.map(|queued| queued.message)
+        queued.map(|queued| queued.message).or_else(|| self.next_kept())
+    }
+
+    /// The next message of a detached watch to which the connection is attached.
+    fn next_kept(&self) -> Option<WatchMessage> {
+        let Kind::Connection { sources, .. } = &self.shared.kind else {
+            return None;
+        };
+        let sources = lock(sources);
+        sources.iter().find_map(|source| source.next_for(self.shared.number))
     }
 
     /// The last event that may be sent while scans for the watches of the connection are in progress.
@@ -326,6 +454,10 @@ impl MailboxReceiver {
             _ => Some("a scan for your watches failed: connect again, watch again, and resume"),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for MailboxReceiver {

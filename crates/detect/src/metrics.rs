@@ -1,6 +1,7 @@
 //! What detection counts.
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use sdk_relay_scheduler::ScanMetrics;
 use sdk_relay_telemetry::{Bounds, Histogram};
@@ -27,6 +28,23 @@ pub struct DetectionMetrics {
     pub events_logged: Counter,
     pub commit_seconds: Histogram,
     pub scans: ScanMetrics,
+    /// Only an administrator may read them.
+    pub detached: DetachedMetrics,
+}
+
+/// Figures of detached watches.
+#[derive(Debug, Default)]
+#[allow(
+    missing_docs,
+    reason = "the help text of each figure explains it, where it is registered"
+)]
+pub struct DetachedMetrics {
+    pub watches: Gauge,
+    pub attached: Gauge,
+    pub bytes: Gauge,
+    pub lost: Counter,
+    pub expired: Counter,
+    pub refused: Counter,
 }
 
 impl Default for DetectionMetrics {
@@ -41,6 +59,7 @@ impl Default for DetectionMetrics {
             events_logged: Counter::default(),
             commit_seconds: Histogram::new(COMMIT_BOUNDS),
             scans: ScanMetrics::default(),
+            detached: DetachedMetrics::default(),
         }
     }
 }
@@ -75,10 +94,44 @@ impl DetectionMetrics {
             self.commit_seconds.clone(),
         );
         self.scans.register(private);
+        self.detached.register(private);
         private.sub_registry_with_prefix("sdk_relay").register(
             "watch_payments_detected",
             "Payments sent to watches, in the mempool and in blocks",
             self.watch_payments_detected.clone(),
+        );
+    }
+}
+
+impl DetachedMetrics {
+    fn register(&self, private: &mut Registry) {
+        let private = private.sub_registry_with_prefix("sdk_relay_detached");
+        private.register("watches", "Detached watches", self.watches.clone());
+        private.register(
+            "watches_attached",
+            "Detached watches to which a connection is attached",
+            self.attached.clone(),
+        );
+        private.register_with_unit(
+            "matches",
+            "Memory of the matches that detached watches keep until their clients release them",
+            Unit::Bytes,
+            self.bytes.clone(),
+        );
+        private.register(
+            "matches_lost",
+            "Matches of detached watches that were found while their buffer was full",
+            self.lost.clone(),
+        );
+        private.register(
+            "watches_expired",
+            "Detached watches to which no client came back in time",
+            self.expired.clone(),
+        );
+        private.register(
+            "requests_refused",
+            "Requests with a watch_id and watch_token that no detached watch has",
+            self.refused.clone(),
         );
     }
 }

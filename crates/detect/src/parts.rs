@@ -13,6 +13,7 @@ use sdk_relay_store::{EventLog, StoreError};
 use sdk_relay_telemetry::{Timings, Vitals};
 use tokio::sync::oneshot;
 
+use crate::detached::DetachedLimits;
 use crate::metrics::DetectionMetrics;
 
 /// Dependencies of detection.
@@ -39,6 +40,8 @@ pub struct Parts {
     pub chain: Option<Arc<dyn ChainSource>>,
     /// Largest number of watches.
     pub max_watches: usize,
+    /// Bounds of detached watches.
+    pub detached: DetachedLimits,
     /// Depths of `payment_confirmed` for the relay's own wallets, in increasing order.
     pub confirm_at: Vec<u32>,
     /// The node wallet's scripts, once they are known. Detection waits for them before it processes the chain, so that

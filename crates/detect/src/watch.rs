@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bitcoin::{OutPoint, Txid};
 use sdk_relay_backfill::{Heights, NextRange, Progress};
@@ -13,12 +14,15 @@ use sdk_relay_protocol::{Event, MissingBlocks, Notification, WatchProgress};
 use sdk_relay_scheduler::{Client, Entry, Row};
 use sdk_relay_store::format::KEPT_BLOCKS;
 use sdk_relay_telemetry::clock::unix_now;
+use tokio::time::Instant;
 
+use super::detached::TokenHash;
 use super::history_scan::{ChainSpend, NextScan, Scan, ScannedRange};
 use super::known_payment::KnownPayment;
 use super::ledger::{Change, Ledger};
 use super::look_up::{LookUp, LookedUp, Of, Unchecked};
-use super::mailbox::{LedgerShare, Mailbox, QueuedMessage};
+use super::mailbox::{LedgerShare, Mailbox};
+use super::queued::QueuedMessage;
 use super::rows::{Place, payment_of};
 use super::spend::{Spend, Spends};
 use super::watch_history::{self, HistoryPlan, WatchHistory};
@@ -54,6 +58,20 @@ pub(super) struct Watch {
     pub(super) history: Option<WatchHistory>,
     /// Blocks whose spends are to be looked up at the end of the history.
     pub(super) unchecked: Unchecked,
+    /// Height of the newest block that it knows.
+    pub(super) tip: u32,
+    /// If it goes on without a connection; its mailbox is then its own.
+    pub(super) detached: Option<Box<Detachment>>,
+}
+
+/// What makes a watch a detached one.
+#[derive(Debug)]
+pub(super) struct Detachment {
+    pub(super) token: TokenHash,
+    /// How long it goes on without a connection.
+    pub(super) lasts: Duration,
+    /// When it ends; `None` while a connection is attached.
+    pub(super) ends: Option<Instant>,
 }
 
 impl Watch {
@@ -96,6 +114,7 @@ impl Watch {
         if self.mailbox.is_dead() {
             return 0;
         }
+        self.tip = tip;
         let confirm_at = self.confirm_at.clone();
         let (changes, count) = self.in_ledger(|ledger| {
             let (mut changes, mut count) = (Vec::new(), 0);
@@ -128,6 +147,7 @@ impl Watch {
 
     /// The chain has a tip at this height.
     pub(super) fn deepened(&mut self, tip: u32) {
+        self.tip = tip;
         let confirm_at = self.confirm_at.clone();
         self.apply(|ledger| ledger.deepened(tip, &confirm_at));
     }
@@ -156,6 +176,7 @@ impl Watch {
     /// A block was disconnected; the new tip is at `tip`. `contains`: whether a transaction that spends an output was
     /// in the block.
     pub(super) fn disconnected(&mut self, at: BlockRef, tip: u32, contains: impl Fn(&Txid) -> bool) {
+        self.tip = tip;
         self.apply(|ledger| ledger.disconnected(at.hash, contains));
         if let Some(history) = &mut self.history {
             history.disconnected(at.height);
@@ -315,6 +336,7 @@ impl Watch {
 
     /// Sends the progress of the history, if it has changed enough, and ends the history if all of it is sent.
     pub(super) fn report_progress(&mut self, tip: u32) {
+        self.tip = tip;
         if let Some(progress) = self.progress(tip) {
             self.mailbox.post(progress);
         }
@@ -382,7 +404,7 @@ impl Watch {
 
     /// Events of a watch are not logged, and have no `event_id`.
     fn notify(&mut self, reported: Reported) {
-        let Some(queued) = self.mailbox.queued(message(reported, &self.id)) else {
+        let Some(queued) = self.queued(reported) else {
             return;
         };
         match &mut self.history {
@@ -395,7 +417,21 @@ impl Watch {
     }
 
     fn post(&self, reported: Reported) {
-        self.mailbox.post(message(reported, &self.id));
+        self.mailbox.put_all(self.queued(reported));
+    }
+
+    fn queued(&self, reported: Reported) -> Option<QueuedMessage> {
+        let from_height = self.detached.as_ref().map_or(0, |_| self.found_again_from(&reported.0));
+        self.mailbox.queued_from(message(reported, &self.id), from_height)
+    }
+
+    /// The `from_height` of a watch that would find this change again: the block of the payment, if that is known, as a
+    /// watch reports no spend of a payment that it does not know.
+    fn found_again_from(&self, change: &Change) -> u32 {
+        let of_payment = self.ledger.height_of(&change.outpoint);
+        let of_event = change.event.block_height();
+        let in_block = of_payment.into_iter().chain(of_event).min();
+        in_block.unwrap_or_else(|| self.tip.saturating_add(1))
     }
 }
 
@@ -457,6 +493,7 @@ fn message((mut change, found): Reported, watch_id: &str) -> WatchMessage {
         event: change.event,
         timestamp: unix_now(),
         event_id: None,
+        watch_seq: None,
     };
     WatchMessage::Payment(Box::new(PaymentMessage {
         outpoint: change.outpoint,

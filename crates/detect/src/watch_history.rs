@@ -13,7 +13,7 @@ use sdk_relay_index::{IndexStatus, NEARLY};
 use sdk_relay_platform::clock;
 use sdk_relay_protocol::{HistoryState, MissingBlocks, MissingReason};
 
-use super::mailbox::QueuedMessage;
+use super::queued::QueuedMessage;
 
 /// Bounds for live notifications that wait for the end of a scan. Above them, the client receives the notifications
 /// before the rest of its history. Their bytes count in the mailbox of the connection, and may use half of its

@@ -2,11 +2,11 @@
 
 use bitcoin::OutPoint;
 use bitcoin::secp256k1::PublicKey;
-use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchProgress};
+use sdk_relay_protocol::{MissingBlocks, Notification, ServerMessage, WatchEnded, WatchGap, WatchProgress};
 
 /// Largest memory of a message about a payment, without its entry in the queue. Its longest texts are an address (119
 /// characters) and five hashes. Each of them counts as this much, whatever it contains.
-pub(super) const PAYMENT_BYTES: usize = 1_280;
+pub(super) const PAYMENT_BYTES: usize = 1_296;
 
 /// A message about a watch.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,10 @@ pub enum WatchMessage {
     Payment(Box<PaymentMessage>),
     /// Progress of the history.
     Progress(Box<WatchProgress>),
+    /// Matches of a detached watch are lost.
+    Gap(Box<WatchGap>),
+    /// A detached watch has ended, or another connection has attached to it.
+    Ended(Box<WatchEnded>),
 }
 
 /// An event of a payment to a watch, or of its spend.
@@ -43,6 +47,8 @@ impl WatchMessage {
         match self {
             Self::Payment(message) => message.notification.event.watch_id().unwrap_or_default(),
             Self::Progress(progress) => &progress.watch_id,
+            Self::Gap(gap) => &gap.watch_id,
+            Self::Ended(ended) => &ended.watch_id,
         }
     }
 
@@ -55,6 +61,8 @@ impl WatchMessage {
                     + progress.watch_id.len()
                     + progress.missing.len() * size_of::<MissingBlocks>()
             }
+            Self::Gap(gap) => size_of::<WatchGap>() + gap.watch_id.len(),
+            Self::Ended(ended) => size_of::<WatchEnded>() + ended.watch_id.len(),
         }
     }
 }
@@ -65,6 +73,8 @@ impl From<WatchMessage> for ServerMessage {
         match message {
             WatchMessage::Payment(message) => Self::Notification(message.notification),
             WatchMessage::Progress(progress) => Self::WatchProgress(*progress),
+            WatchMessage::Gap(gap) => Self::WatchGap(*gap),
+            WatchMessage::Ended(ended) => Self::WatchEnded(*ended),
         }
     }
 }
@@ -117,6 +127,7 @@ mod tests {
                 event: Event::PaymentDetected(Box::new(payment)),
                 timestamp: u64::from(u32::MAX),
                 event_id: None,
+                watch_seq: None,
             },
             found: Some(found),
         }));

@@ -6,15 +6,19 @@ use std::sync::{Arc, Weak};
 use bitcoin::secp256k1::rand::RngCore;
 use sdk_relay_bip352::Prepared;
 use sdk_relay_platform::{clock, random};
+use sdk_relay_protocol::EndReason;
 use sdk_relay_scheduler::{Client, Entry, Owner};
 
 use super::commands::{WatchOrder, WatchRefused};
+use super::detached::{Detach, TokenHash};
+use super::detachments::Detachments;
 use super::ledger::Ledger;
 use super::look_up::Unchecked;
 use super::mailbox::Mailbox;
 use super::watch::Watch;
 use super::watch_history::WatchHistory;
 
+mod detached;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +34,8 @@ pub(super) struct Watches {
     gone: Vec<Owner>,
     /// Watches with equal keys share them, by [`sdk_relay_bip352::Receiver::fingerprint`].
     keys: HashMap<[u8; 32], Weak<Prepared>>,
+    /// The detached ones among them.
+    detached: Detachments,
 }
 
 /// A connection that has watches.
@@ -47,6 +53,17 @@ impl Watches {
         order: WatchOrder,
         history: Option<WatchHistory>,
         most: usize,
+    ) -> Result<&mut Watch, WatchRefused> {
+        self.insert(order, history, most, None)
+    }
+
+    /// Adds a watch; a detached one with its token.
+    fn insert(
+        &mut self,
+        order: WatchOrder,
+        history: Option<WatchHistory>,
+        most: usize,
+        detach: Option<(Detach, TokenHash)>,
     ) -> Result<&mut Watch, WatchRefused> {
         self.forget_dead();
         if order.mailbox.is_dead() {
@@ -68,6 +85,13 @@ impl Watches {
             history: _,
             confirm_at,
         } = order;
+        let (mailbox, detached) = match detach {
+            Some((detach, token)) => {
+                let (mailbox, detachment) = self.detached.add(number, &id, &mailbox, detach, token);
+                (mailbox, Some(detachment))
+            }
+            None => (mailbox, None),
+        };
         let receiver = self.shared(receiver);
         let addresses = addresses.into_iter().map(|(label, address)| (label, address.into()));
         let owner = mailbox.owner();
@@ -93,6 +117,8 @@ impl Watches {
             confirm_at: confirm_at.into(),
             history,
             unchecked: Unchecked::default(),
+            tip: 0,
+            detached,
         };
         self.all.insert(number, watch);
         self.list_keys(owner);
@@ -113,11 +139,20 @@ impl Watches {
         receiver
     }
 
+    /// Ends a watch, as its client has asked.
     pub(super) fn remove(&mut self, id: &str) {
-        let Some(watch) = self.numbers.remove(id).and_then(|number| self.all.remove(&number)) else {
+        if let Some(number) = self.numbers.get(id).copied() {
+            self.end(number, EndReason::Unwatched, true);
+        }
+    }
+
+    /// Ends a watch. `is_answered`: its client is told otherwise.
+    fn end(&mut self, number: u64, reason: EndReason, is_answered: bool) {
+        let Some(watch) = self.all.remove(&number) else {
             return;
         };
         let owner = watch.mailbox.owner();
+        self.forget(&watch, reason, is_answered);
         if let Some(connection) = self.owners.get_mut(&owner) {
             connection.watches.remove(&watch.number);
             if connection.watches.is_empty() {
@@ -128,9 +163,10 @@ impl Watches {
         }
     }
 
-    /// Ends the watches of one connection.
+    /// Ends the watches of one connection, and detaches it from others.
     pub(super) fn remove_of(&mut self, mailbox: &Mailbox) {
         self.remove_owner(mailbox.owner());
+        self.detach_from(mailbox);
     }
 
     /// Ends the watches whose connections have ended or were dropped.
@@ -141,6 +177,9 @@ impl Watches {
             .filter(|(_, connection)| connection.mailbox.is_dead());
         for owner in dead.map(|(owner, _)| *owner).collect::<Vec<_>>() {
             self.remove_owner(owner);
+        }
+        for mailbox in self.detached.dead() {
+            self.detach_from(&mailbox);
         }
     }
 
@@ -221,7 +260,8 @@ impl Watches {
         };
         for number in connection.watches {
             if let Some(watch) = self.all.remove(&number) {
-                self.numbers.remove(&watch.id);
+                // A detached watch has an owner of its own, which leaves only if it was given up.
+                self.forget(&watch, EndReason::ScanFailed, false);
             }
         }
         if self.all.is_empty() {
@@ -229,6 +269,12 @@ impl Watches {
         }
         connection.mailbox.set_barrier(u64::MAX);
         self.gone.push(owner);
+    }
+
+    /// Forgets the id of a watch that is removed, and ends its buffer if it is a detached one.
+    fn forget(&mut self, watch: &Watch, reason: EndReason, is_answered: bool) {
+        self.numbers.remove(&watch.id);
+        self.detached.remove(watch, reason, is_answered);
     }
 
     fn list_keys(&mut self, owner: Owner) {

@@ -2,6 +2,7 @@
 
 mod chain_events;
 mod commit;
+mod detached;
 mod spends;
 mod watching;
 
@@ -120,6 +121,7 @@ impl Worker {
         let mut outcomes_in_a_row = 0;
         loop {
             let chain_waits = first_scripts.is_none() && !events.is_empty();
+            let next_end = self.watches.next_end();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -132,6 +134,7 @@ impl Worker {
                     outcomes_in_a_row = if chain_waits { outcomes_in_a_row + 1 } else { 0 };
                     self.scanned(outcome);
                 }
+                () = until(next_end), if next_end.is_some() => self.expire(),
                 scripts = scripts(&mut first_scripts), if first_scripts.is_some() => {
                     first_scripts = None;
                     self.wallet_scripts = scripts;
@@ -151,7 +154,9 @@ impl Worker {
             }
             self.drop_scans();
             self.parts.vitals.set_watches(self.watches.len());
+            self.measure_detached();
         }
+        self.watches.stop_detached();
         // The threads of the scheduler may wait for capacity of this queue.
         drop(outcomes);
     }
@@ -159,6 +164,9 @@ impl Worker {
     async fn handle_command(&mut self, command: Command, stop: &CancellationToken) {
         match command {
             Command::Watch(order, reply) => self.watch(*order, reply),
+            Command::Attach(order, reply) => self.attach(&order, reply),
+            Command::Detached { watch_id, token, reply } => self.detached(&watch_id, &token, reply),
+            Command::EndDetached { watch_id, token, reply } => self.end_detached(&watch_id, &token, reply),
             Command::Unwatch { watch_id, ended } => {
                 self.watches.remove(&watch_id);
                 self.history.remove(&watch_id);
@@ -205,6 +213,14 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.history.close();
+    }
+}
+
+/// Waits until then; forever without a time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -248,6 +248,8 @@ impl Session {
                     self.has_scanned(&address, role, number);
                 }
             }
+            // Only of detached watches, which this edge has none of.
+            WatchMessage::Gap(_) | WatchMessage::Ended(_) => {}
             WatchMessage::Payment(message) => match &message.notification.event {
                 Event::PaymentDetected(payment) => {
                     let Some(found) = message.found else { return };

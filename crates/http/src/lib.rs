@@ -27,6 +27,7 @@ mod sync;
 mod timings;
 mod tx;
 mod tx_details;
+mod watches;
 
 use std::sync::Arc;
 
@@ -115,7 +116,10 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
     let health = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
+    // Their tokens are those of the watches.
+    let watches = Router::new().route("/watches/{watch_id}", get(watches::state).delete(watches::delete));
     open.merge(health.with_state(state.clone()))
+        .merge(watches.with_state(state.clone()))
         .merge(described)
         .merge(reading)
         .merge(admin.with_state(state.clone()))

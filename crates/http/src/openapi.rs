@@ -43,6 +43,8 @@ use utoipa::OpenApi;
         super::tx_details::details,
         super::event_poll::poll,
         super::events::events,
+        super::watches::state,
+        super::watches::delete,
         openapi,
     ),
     components(schemas(Problem)),
@@ -52,6 +54,7 @@ use utoipa::OpenApi;
         (name = "Mesh", description = "Other relays, and syncs with them"),
         (name = "Operation", description = "Configuration, restart and log"),
         (name = "Bitcoin", description = "State of the node, and broadcasting of transactions"),
+        (name = "Watches", description = "Detached watches, with the token of the watch"),
     ),
 )]
 struct Handlers;
@@ -130,6 +133,10 @@ fn schemes(config: &Config) -> Value {
         "adminToken".to_owned(),
         bearer("`auth.admin_token`: allows administration and reading. If it is not set, requests from the machine of the relay need no token (`http.local_admin`)"),
     );
+    schemes.insert(
+        "watchToken".to_owned(),
+        bearer("`watch_token` of the watch, from its `watch_response` over WebSocket"),
+    );
     if config.auth.read_token.is_some() {
         schemes.insert("readToken".to_owned(), bearer("`auth.read_token`: allows reading"));
     }
@@ -202,9 +209,15 @@ fn complete(method: &str, operation: &mut Value, config: &Config) {
 
 /// Keeps only the tokens that this relay requires; returns whether one may be needed.
 fn needs_token(operation: &mut Value, config: &Config) -> bool {
-    let reads = operation["security"]
-        .as_array()
-        .is_some_and(|all| all.iter().any(|s| s.get("readToken").is_some()));
+    let has = |scheme: &str| {
+        let security = operation["security"].as_array();
+        security.is_some_and(|all| all.iter().any(|s| s.get(scheme).is_some()))
+    };
+    if has("watchToken") {
+        // Whatever the relay requires otherwise.
+        return true;
+    }
+    let reads = has("readToken");
     let changes = operation.get("security").is_some() && !reads;
     if reads && config.auth.read_token.is_none() {
         operation["security"] = json!([]);

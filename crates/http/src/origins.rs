@@ -13,6 +13,8 @@ use sdk_relay_config::Config;
 use sdk_relay_http_common::ApiError;
 use sdk_relay_service::RequestHost;
 
+use crate::watches;
+
 /// Reads that require administration.
 const ADMIN_READS: [&str; 1] = ["/logs"];
 /// How long a browser may cache the answer of a preflight.
@@ -45,7 +47,7 @@ impl Page {
         let preflight = request.method() == Method::OPTIONS;
         let method = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD);
         let path = request.uri().path();
-        let reads = if any_page_posts.contains(&path) {
+        let reads = if any_page_posts.contains(&path) || path.starts_with(watches::PATH) {
             true
         } else if ADMIN_READS.contains(&path) {
             false
@@ -85,7 +87,7 @@ impl Page {
         if self.preflight {
             headers.insert(
                 ACCESS_CONTROL_ALLOW_METHODS,
-                HeaderValue::from_static("GET, HEAD, POST, PUT"),
+                HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE"),
             );
             headers.insert(
                 ACCESS_CONTROL_ALLOW_HEADERS,

@@ -31,6 +31,14 @@ pub fn has_bearer_token(headers: &HeaderMap, token: Option<&Secret>) -> bool {
     token.zip(given).is_some_and(|(token, given)| token.is(given))
 }
 
+/// The bearer token in the one `Authorization` header of a request.
+pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let only = lines.next().filter(|_| lines.next().is_none())?;
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use hyper::header::HeaderValue;

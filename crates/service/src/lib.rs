@@ -25,7 +25,7 @@ mod settings;
 mod sources;
 mod status;
 
-pub use auth::{has_bearer_token, may_read, reading_tokens};
+pub use auth::{bearer_token, has_bearer_token, may_read, reading_tokens};
 pub use failure::Failure;
 pub use fees::{FeeSource, TARGETS};
 pub use first_blocks::{FirstBlockError, FirstBlocks};

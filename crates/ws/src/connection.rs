@@ -29,7 +29,7 @@ use sdk_relay_telemetry::clock::unix_now;
 use sdk_relay_transport::{ClientAddress, Shutdown, network_of, shutdown_requested};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, watch};
-use tokio::time::{Instant, interval_at, sleep_until};
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
 use self::behind::Behind;
 use self::pending::Pending;
@@ -158,7 +158,7 @@ impl Connection {
         let mut ping = interval_at(Instant::now() + timeouts.ping, timeouts.ping);
         loop {
             let step = tokio::select! {
-                code = shutdown_requested(&mut self.ending) => Err(End::Close(code, "the relay is shutting down or restarting".to_owned())),
+                code = shutdown_requested(&mut self.ending) => self.stopped(socket, code).await,
                 received = socket.receive() => self.received(socket, received).await,
                 () = sleep_until(deadline), if !self.session.is_open() => {
                     Err(self.no_handshake())
@@ -184,6 +184,15 @@ impl Connection {
     fn no_handshake(&self) -> End {
         let reason = format!("no handshake within {} s", self.handles.timeouts.handshake.as_secs());
         End::Close(CloseCode::Protocol, reason)
+    }
+
+    async fn stopped<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>, code: CloseCode) -> Step {
+        if self.session.detached().next().is_some() {
+            // A client that does not read must not delay the end of the relay.
+            let within = self.handles.timeouts.close;
+            drop(timeout(within, self.end_detached(socket)).await);
+        }
+        Err(End::Close(code, "the relay is shutting down or restarting".to_owned()))
     }
 
     async fn received<S: AsyncRead + AsyncWrite + Unpin>(
@@ -322,6 +331,7 @@ impl Connection {
             }
             Action::Watch(watch) => self.watch(socket, watch).await,
             Action::Unwatch(unwatch) => self.unwatch(socket, unwatch).await,
+            Action::Attach(attach) => self.attach(socket, attach).await,
             Action::Refuse(refusal) => self.send_error(socket, refusal).await,
             Action::RefuseAndClose(refusal, code) => {
                 let reason = format!("too many errors in a row; the last: {}", refusal.message);

@@ -8,6 +8,7 @@
 mod asyncapi;
 mod begin;
 mod connection;
+mod detach;
 mod handles;
 mod listener;
 mod route;

@@ -4,8 +4,8 @@ use bitcoin::BlockHash;
 use sdk_relay_config::Secret;
 use sdk_relay_mesh_net::is_relay_id;
 use sdk_relay_protocol::{
-    ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, RelayProof, Role, Subscribe, Sync, SyncReply, Topic,
-    Topics, Unwatch, Watch, parse_client_message,
+    Attach, ClientMessage, CloseCode, ErrorCode, Handshake, Refusal, RelayProof, Role, Subscribe, Sync, SyncReply,
+    Topic, Topics, Unwatch, Watch, parse_client_message,
 };
 use sdk_relay_service::CAPABILITIES;
 
@@ -28,8 +28,8 @@ const MAX_MESSAGE_ID: usize = 128;
 pub(super) struct Session {
     client: Option<Client>,
     errors_in_a_row: u32,
-    watches: Vec<String>,
-    /// Watches that were requested and not answered yet.
+    watches: Vec<Watched>,
+    /// Watches that were requested, or are to be attached, and not answered yet.
     ordered: usize,
     max_watches: usize,
     /// A relay's handshake whose proof is awaited.
@@ -37,6 +37,14 @@ pub(super) struct Session {
     /// The accepted tokens, if the HTTP request had none: the handshake must contain one of them. Empty: none is
     /// required.
     tokens: Vec<Secret>,
+}
+
+/// A watch of this connection.
+#[derive(Debug, PartialEq)]
+struct Watched {
+    id: String,
+    /// It goes on without the connection.
+    is_detached: bool,
 }
 
 /// A client after the handshake.
@@ -87,6 +95,8 @@ pub(super) enum Action {
     Watch(Watch),
     /// End a watch.
     Unwatch(Unwatch),
+    /// Attach to a detached watch.
+    Attach(Attach),
     /// Answer with an error.
     Refuse(Refusal),
     /// Answer with an error, and close with this code.
@@ -137,7 +147,7 @@ impl Session {
         }
         match message.and_then(|m| self.understand(m)) {
             // Whether a watch is valid is known only after its keys have been checked.
-            Ok(watch @ Action::Watch(_)) => watch,
+            Ok(watch @ (Action::Watch(_) | Action::Attach(_))) => watch,
             Ok(action) => {
                 self.errors_in_a_row = 0;
                 action
@@ -157,11 +167,29 @@ impl Session {
         }
     }
 
-    /// A watch was registered for this client.
-    pub(super) fn watching(&mut self, watch_id: String) {
+    /// A watch was registered for this client, or it was attached to one. `is_detached`: the watch goes on without the
+    /// connection.
+    pub(super) fn watching(&mut self, id: String, is_detached: bool) {
         self.errors_in_a_row = 0;
         self.ordered = self.ordered.saturating_sub(1);
-        self.watches.push(watch_id);
+        if self.has_no(&id) {
+            self.watches.push(Watched { id, is_detached });
+        }
+    }
+
+    /// A watch has ended, or belongs to another connection now.
+    pub(super) fn not_watching_any_more(&mut self, watch_id: &str) {
+        self.watches.retain(|watch| watch.id != watch_id);
+    }
+
+    /// The watches that would go on without this connection.
+    pub(super) fn detached(&self) -> impl Iterator<Item = &str> {
+        let detached = self.watches.iter().filter(|watch| watch.is_detached);
+        detached.map(|watch| watch.id.as_str())
+    }
+
+    fn has_no(&self, watch_id: &str) -> bool {
+        self.watches.iter().all(|watch| watch.id != watch_id)
     }
 
     /// A watch was refused.
@@ -289,19 +317,22 @@ impl Session {
             }
             ClientMessage::Watch(watch) => {
                 watch.message_id.as_deref().map_or(Ok(()), fits)?;
-                if self.watches.len() + self.ordered >= self.max_watches {
-                    let message = format!(
-                        "this connection has {} watches, the maximum: unwatch one first",
-                        self.max_watches
-                    );
-                    return Err(refusal(ErrorCode::TooManyWatches, &message, watch.message_id));
-                }
+                self.check_number(watch.message_id.as_deref())?;
                 self.ordered += 1;
                 Ok(Action::Watch(watch))
             }
+            ClientMessage::Attach(attach) => {
+                attach.message_id.as_deref().map_or(Ok(()), fits)?;
+                // Of its own watches it releases matches.
+                if self.has_no(&attach.watch_id) {
+                    self.check_number(attach.message_id.as_deref())?;
+                }
+                self.ordered += 1;
+                Ok(Action::Attach(attach))
+            }
             ClientMessage::Unwatch(unwatch) => {
                 unwatch.message_id.as_deref().map_or(Ok(()), fits)?;
-                let Some(at) = self.watches.iter().position(|id| *id == unwatch.watch_id) else {
+                let Some(at) = self.watches.iter().position(|watch| watch.id == unwatch.watch_id) else {
                     let message = "watch_id: this connection has no watch with this id";
                     return Err(refusal(ErrorCode::InvalidField, message, unwatch.message_id));
                 };
@@ -309,6 +340,21 @@ impl Session {
                 Ok(Action::Unwatch(unwatch))
             }
         }
+    }
+}
+
+impl Session {
+    /// Whether this connection may have another watch.
+    fn check_number(&self, message_id: Option<&str>) -> Result<(), Refusal> {
+        if self.watches.len() + self.ordered < self.max_watches {
+            return Ok(());
+        }
+        let message = format!(
+            "this connection has {} watches, the maximum: unwatch one first",
+            self.max_watches
+        );
+        let in_reply_to = message_id.map(str::to_owned);
+        Err(refusal(ErrorCode::TooManyWatches, &message, in_reply_to))
     }
 }
 

@@ -260,6 +260,7 @@ fn frames(block: &IndexedBlock) -> Vec<Frame> {
             event: Event::Tweaks(part),
             timestamp: unix_now(),
             event_id: None,
+            watch_seq: None,
         }))
     };
     tweaks.into_parts().into_iter().map(frame).collect()

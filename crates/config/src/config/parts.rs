@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bitcoin::secp256k1::{PublicKey, SecretKey};
 use sdk_relay_platform::net::Proxy;
@@ -144,6 +145,21 @@ pub struct WalletKeys {
     pub scan: SecretKey,
     /// Spend public key.
     pub spend: PublicKey,
+}
+
+/// Bounds of detached watches.
+#[derive(Clone, Copy, Debug)]
+pub struct DetachedConfig {
+    /// Longest time without a connection; zero: there are no detached watches.
+    pub longest: Duration,
+    /// Largest number of all clients.
+    pub watches: usize,
+    /// Largest number of one address (IPv6: of one /64); loopback addresses count only in the total.
+    pub watches_per_address: usize,
+    /// Largest number of matches that one keeps.
+    pub matches: usize,
+    /// Bytes of the matches that all of them keep.
+    pub memory: usize,
 }
 
 /// Bounds of the event log; the oldest events are removed first.

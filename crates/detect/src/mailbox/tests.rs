@@ -5,10 +5,12 @@ use super::*;
 impl QueuedMessage {
     /// A message of this watch without a mailbox.
     pub(in super::super) fn of(watch_id: String) -> Self {
-        Self {
-            message: message(watch_id),
-            _share: Share::new(&Budget::new(0, 0), 0),
-        }
+        Self::about(message(watch_id), 0)
+    }
+
+    /// A message without a mailbox, which a watch with this `from_height` finds again.
+    pub(in super::super) fn about(message: WatchMessage, from_height: u32) -> Self {
+        Self::new(message, from_height, Share::new(&Budget::new(0, 0), 0))
     }
 }
 

@@ -4,6 +4,9 @@ use sdk_relay_bip352::{Receiver, ScanKey};
 use super::*;
 use crate::mailbox::{MailboxReceiver, Mailboxes};
 
+mod detached;
+mod memory;
+
 /// No limit in these tests.
 const MANY: usize = 1_000;
 

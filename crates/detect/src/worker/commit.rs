@@ -143,6 +143,7 @@ fn entry(id: u64, event: Event) -> Result<LogEntry, InvalidEvent> {
         event,
         timestamp: unix_now(),
         event_id: Some(id),
+        watch_seq: None,
     });
     Ok(LogEntry {
         payload: encode(&message)?.into(),

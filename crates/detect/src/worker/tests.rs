@@ -246,6 +246,7 @@ fn parts(store: &Arc<Store>, hub: &Arc<Hub>, scanner: &Scanner) -> Parts {
         index: None,
         chain: None,
         max_watches: usize::from(MANY),
+        detached: crate::DetachedLimits::default(),
         confirm_at: Vec::new(),
         wallet_scripts: None,
     }

@@ -7,7 +7,7 @@ use sdk_relay_chain::BlockRef;
 use tokio::sync::oneshot;
 
 use super::Worker;
-use crate::commands::{Registered, WatchOrder, WatchRefused};
+use crate::commands::{Registered, Registration, WatchRefused};
 use crate::history_scan::{NextScan, ScannedRange};
 use crate::mempool::Mempool;
 use crate::recent_spends::RecentSpends;
@@ -19,7 +19,12 @@ use sdk_relay_scheduler::Row;
 use sdk_relay_scheduler::{Batch as Rows, Class, Client, Outcome};
 
 impl Worker {
-    pub(super) fn watch(&mut self, order: WatchOrder, reply: oneshot::Sender<Result<Registered, WatchRefused>>) {
+    pub(super) fn watch(
+        &mut self,
+        registration: Registration,
+        reply: oneshot::Sender<Result<Registered, WatchRefused>>,
+    ) {
+        let Registration { order, detach } = registration;
         if reply.is_closed() {
             // The request has timed out, and its client was answered so.
             return;
@@ -36,7 +41,14 @@ impl Worker {
         let index = self.parts.index.as_ref().map(|index| index.status.borrow().clone());
         // Without an index, requests for history are refused earlier.
         let history = index.as_ref().and(order.history).map(watch_history::requested);
-        let added = self.watches.add(order, history, self.parts.max_watches).map(|watch| {
+        let most = self.parts.max_watches;
+        let added = match detach {
+            Some(detach) => self
+                .watches
+                .add_detached(order, history, most, detach, self.parts.detached),
+            None => self.watches.add(order, history, most),
+        };
+        let added = added.map(|watch| {
             let mut plan = HistoryPlan::live_only();
             if let Some(index) = &index {
                 if let Some(tip) = tip {

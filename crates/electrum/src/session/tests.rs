@@ -90,6 +90,7 @@ fn message(n: u8, event: Event) -> WatchMessage {
             event,
             timestamp: 0,
             event_id: None,
+            watch_seq: None,
         },
         found: is_detected.then(|| FoundOutput {
             tweak_key: key(),
@@ -127,6 +128,7 @@ fn of_watch(watch_id: &str, message: WatchMessage) -> WatchMessage {
             progress.watch_id = watch_id.to_owned();
             WatchMessage::Progress(progress)
         }
+        WatchMessage::Gap(_) | WatchMessage::Ended(_) => panic!("of a detached watch: {message:?}"),
     }
 }
 

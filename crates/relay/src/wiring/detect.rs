@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sdk_relay_chain::Observed;
 use sdk_relay_chain::node::NodeWallet;
 use sdk_relay_config::Config;
-use sdk_relay_detect::{Detection, NodeWalletKeeper, Parts, Started};
+use sdk_relay_detect::{DetachedLimits, Detection, NodeWalletKeeper, Parts, Started};
 use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_store::Store;
@@ -66,6 +66,12 @@ pub(crate) fn start_detection(
         index: input.index,
         chain: Some(Arc::clone(&input.source.chain)),
         max_watches: config.max_watches,
+        detached: DetachedLimits {
+            watches: config.detached.watches,
+            per_address: config.detached.watches_per_address,
+            matches: config.detached.matches,
+            memory: config.detached.memory,
+        },
         confirm_at: config.confirm_at.clone(),
         wallet_scripts,
     };

@@ -16,6 +16,7 @@ mod check_config;
 mod closed_output;
 mod command_line;
 mod crashes;
+mod detached;
 mod docs;
 mod electrum;
 mod events;

@@ -14,6 +14,7 @@ fn client_word(message: &ClientMessage) -> &'static str {
         ClientMessage::Sync(_) => "sync",
         ClientMessage::Watch(_) => "watch",
         ClientMessage::Unwatch(_) => "unwatch",
+        ClientMessage::Attach(_) => "attach",
         ClientMessage::RelayProof(_) => "relay_proof",
         ClientMessage::SyncResponse(_) => "sync_response",
     }
@@ -32,6 +33,9 @@ fn server_word(message: &ServerMessage) -> &'static str {
         ServerMessage::WatchResponse(_) => "watch_response",
         ServerMessage::WatchProgress(_) => "watch_progress",
         ServerMessage::UnwatchResponse(_) => "unwatch_response",
+        ServerMessage::AttachResponse(_) => "attach_response",
+        ServerMessage::WatchGap(_) => "watch_gap",
+        ServerMessage::WatchEnded(_) => "watch_ended",
         ServerMessage::Error(_) => "error",
     }
 }

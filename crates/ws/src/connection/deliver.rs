@@ -98,11 +98,22 @@ impl Connection {
             }
             self.done(socket, done).await?;
         }
-        self.feed_frame(socket, &Frame::encode(&message.into())).await?;
+        self.feed_watch_message(socket, message).await?;
         match last {
             Some(done) => self.done(socket, done).await,
             None => Ok(()),
         }
+    }
+
+    pub(super) async fn feed_watch_message<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        message: WatchMessage,
+    ) -> Step {
+        if let WatchMessage::Ended(ended) = &message {
+            self.session.not_watching_any_more(&ended.watch_id);
+        }
+        self.feed_frame(socket, &Frame::encode(&message.into())).await
     }
 
     pub(super) async fn feed_frame<S: AsyncRead + AsyncWrite + Unpin>(

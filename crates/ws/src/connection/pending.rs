@@ -15,13 +15,14 @@ use std::sync::Arc;
 
 use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::wipe_stack_below;
-use sdk_relay_detect::{Mailbox, Registered, WatchOrder};
+use sdk_relay_detect::{AttachOrder, Detach, DetachedState, Mailbox, Registered, WatchOrder, WatchRefused};
 use sdk_relay_platform::blocking;
-use sdk_relay_protocol::{ErrorCode, Event, Refusal, Unwatch, Watch};
+use sdk_relay_protocol::{Attach, ErrorCode, Event, Refusal, SecretHex, Unwatch, Watch};
 use sdk_relay_service::{FirstBlockError, FirstBlocks};
 use sdk_relay_transport::{SpawnConnection, spawn_work};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::super::detach::{attach_refusal, check_attach, detached_seconds};
 use super::super::session::refusal;
 use super::super::watch::{From, Keys, Limits, RequestedHistory, below, check_sizes, keys};
 use crate::handles::Handles;
@@ -37,6 +38,7 @@ pub(super) enum Command {
     Watch(Watch),
     /// At most as many as the connection has watches.
     Unwatch(Unwatch),
+    Attach(Attach),
     /// A `watch` that is refused, queued to keep the order of the answers.
     Refuse(Refusal),
     Log(Event),
@@ -50,6 +52,13 @@ pub(super) enum Done {
         address: String,
         /// First block of the requested history.
         from_height: Option<u32>,
+        /// Of a detached watch.
+        token: Option<SecretHex>,
+        in_reply_to: Option<String>,
+    },
+    Attached {
+        watch_id: String,
+        state: DetachedState,
         in_reply_to: Option<String>,
     },
     Refused(Refusal),
@@ -64,21 +73,27 @@ pub(super) enum Done {
 struct Queue(VecDeque<Command>);
 
 impl Queue {
-    /// Only `watch` is bounded here: see [`Command`] for the others.
+    /// Only `watch` and `attach` are bounded here: see [`Command`] for the others.
     fn push(&mut self, command: Command, max_labels: usize) -> Result<(), Refusal> {
-        if let Command::Watch(watch) = &command
+        let bounded = match &command {
+            Command::Watch(watch) => Some(&watch.message_id),
+            Command::Attach(attach) => Some(&attach.message_id),
+            Command::Unwatch(_) | Command::Refuse(_) | Command::Log(_) => None,
+        };
+        if let Some(message_id) = bounded
             && self.0.len() >= COMMANDS_WAITING
         {
             let message = format!(
                 "{COMMANDS_WAITING} commands of this connection have no answer yet: wait for some of the answers"
             );
-            return Err(refusal(ErrorCode::RateLimited, &message, watch.message_id.clone()));
+            return Err(refusal(ErrorCode::RateLimited, &message, message_id.clone()));
         }
         let command = match command {
             // It may take a megabyte, so only its refusal is queued.
             Command::Watch(watch) => {
                 check_sizes(&watch, max_labels).map_or_else(Command::Refuse, |()| Command::Watch(watch))
             }
+            Command::Attach(attach) => check_attach(&attach).map_or_else(Command::Refuse, |()| Command::Attach(attach)),
             other => other,
         };
         self.0.push_back(command);
@@ -162,6 +177,7 @@ async fn run(handles: Arc<Handles>, mailbox: Mailbox, cut: CancellationToken, co
             let message = "the watch ends as soon as the relay can write events again (GET /health may say why)";
             Done::NotUnwatched(refusal(ErrorCode::Unavailable, message, unwatch.message_id))
         }
+        Command::Attach(attach) => attach_to(&handles, mailbox, attach).await,
         Command::Refuse(refusal) => Done::Refused(refusal),
         Command::Log(event) => {
             handles.detection.log(event).await;
@@ -178,6 +194,7 @@ async fn order(
 ) -> Result<Done, Refusal> {
     let in_reply_to = watch.message_id.clone();
     let confirm_at = watch.confirm_at.clone().unwrap_or_default();
+    let detached = detached_seconds(&watch, handles.settings.now().detached.longest)?;
     let prepared = prepare(Arc::clone(handles), mailbox.address(), watch);
     let prepared = owned(&*handles.spawner, cut, prepared).await;
     let Prepared {
@@ -193,14 +210,63 @@ async fn order(
         history,
         confirm_at,
     };
-    match handles.detection.watch(order).await {
-        Ok(registered) => Ok(Done::Watched {
+    let registered = match detached {
+        Some(seconds) => {
+            let wakers = Vec::new();
+            let registered = handles
+                .detection
+                .watch_detached(order, Detach { seconds, wakers })
+                .await;
+            registered.map(|(registered, token)| (registered, Some(token.to_hex())))
+        }
+        None => handles
+            .detection
+            .watch(order)
+            .await
+            .map(|registered| (registered, None)),
+    };
+    match registered {
+        Ok((registered, token)) => Ok(Done::Watched {
             registered,
             address,
             from_height: history.map(|heights| heights.from),
+            token,
             in_reply_to,
         }),
-        Err(refused) => Err(refusal(ErrorCode::Unavailable, &refused.to_string(), in_reply_to)),
+        Err(refused) => {
+            let code = match refused {
+                WatchRefused::DetachedOfAddress => ErrorCode::TooManyWatches,
+                WatchRefused::Full
+                | WatchRefused::DetachedFull
+                | WatchRefused::Busy
+                | WatchRefused::Stalled
+                | WatchRefused::Ending => ErrorCode::Unavailable,
+            };
+            Err(refusal(code, &refused.to_string(), in_reply_to))
+        }
+    }
+}
+
+async fn attach_to(handles: &Handles, mailbox: Mailbox, attach: Attach) -> Done {
+    let Attach {
+        watch_id,
+        watch_token,
+        after,
+        message_id,
+    } = attach;
+    let order = AttachOrder {
+        watch_id: watch_id.clone(),
+        token: watch_token,
+        after,
+        mailbox,
+    };
+    match handles.detection.attach(order).await {
+        Ok(state) => Done::Attached {
+            watch_id,
+            state,
+            in_reply_to: message_id,
+        },
+        Err(refused) => Done::Refused(attach_refusal(&refused, message_id)),
     }
 }
 

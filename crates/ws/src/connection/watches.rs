@@ -1,8 +1,11 @@
 //! Registers and ends watches.
 
-use sdk_relay_detect::Registered;
+use sdk_relay_detect::{DetachedState, Registered};
 use sdk_relay_events::Frame;
-use sdk_relay_protocol::{ErrorCode, ServerMessage, Unwatch, UnwatchResponse, Watch, WatchResponse};
+use sdk_relay_protocol::{
+    Attach, AttachResponse, EndReason, ErrorCode, ServerMessage, Unwatch, UnwatchResponse, Watch, WatchEnded,
+    WatchResponse,
+};
 use sdk_relay_telemetry::clock::unix_now;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -36,6 +39,20 @@ impl Connection {
         }
     }
 
+    pub(super) async fn attach<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        socket: &mut Socket<S>,
+        attach: Attach,
+    ) -> Step {
+        match self.pending.push(Command::Attach(attach)) {
+            Ok(()) => Ok(()),
+            Err(refusal) => {
+                self.session.not_watching();
+                self.refuse(socket, refusal).await
+            }
+        }
+    }
+
     pub(super) async fn unwatch<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         socket: &mut Socket<S>,
@@ -54,9 +71,10 @@ impl Connection {
                 registered: Registered { watch_id, history },
                 address,
                 from_height,
+                token,
                 in_reply_to,
             } => {
-                self.session.watching(watch_id.clone());
+                self.session.watching(watch_id.clone(), token.is_some());
                 let response = WatchResponse {
                     status: "watching".to_owned(),
                     watch_id,
@@ -65,13 +83,27 @@ impl Connection {
                     from_height,
                     start_height: history.start_height,
                     missing: history.missing,
+                    watch_token: token,
                     in_reply_to,
                     timestamp: unix_now(),
                 };
                 self.send(socket, &ServerMessage::WatchResponse(response)).await
             }
+            Done::Attached {
+                watch_id,
+                state,
+                in_reply_to,
+            } => {
+                self.session.watching(watch_id.clone(), true);
+                let response = attached(watch_id, &state, in_reply_to);
+                self.send(socket, &ServerMessage::AttachResponse(response)).await
+            }
             Done::Refused(refusal) => {
                 self.session.not_watching();
+                if refusal.code == ErrorCode::NotFound {
+                    // No mistake of the client: an app that comes back may have many watches that have ended.
+                    return self.send_error(socket, refusal).await;
+                }
                 self.refuse(socket, refusal).await
             }
             Done::NotUnwatched(refusal) => self.send_error(socket, refusal).await,
@@ -79,7 +111,7 @@ impl Connection {
                 // Detection has ended the watch: its last payments are in the mailbox, and none may be sent after the
                 // answer.
                 while let Some(message) = self.mail.try_next() {
-                    self.feed_frame(socket, &Frame::encode(&message.into())).await?;
+                    self.feed_watch_message(socket, message).await?;
                 }
                 let response = UnwatchResponse {
                     status: "unwatched".to_owned(),
@@ -91,5 +123,38 @@ impl Connection {
             }
             Done::Logged => Ok(()),
         }
+    }
+}
+
+impl Connection {
+    /// The relay stops or restarts, and the detached watches of this connection end with it: tells the client, so that
+    /// it watches again, and does not look for them.
+    pub(super) async fn end_detached<S: AsyncRead + AsyncWrite + Unpin>(&mut self, socket: &mut Socket<S>) -> Step {
+        let ended: Vec<String> = self.session.detached().map(str::to_owned).collect();
+        // What was found before is sent first: nobody can ask for it later.
+        self.feed_mail(socket).await?;
+        for watch_id in ended {
+            let ended = WatchEnded {
+                watch_id,
+                reason: EndReason::RelayStopped,
+                timestamp: unix_now(),
+            };
+            self.feed_frame(socket, &Frame::encode(&ServerMessage::WatchEnded(ended)))
+                .await?;
+        }
+        Ok(socket.flush().await?)
+    }
+}
+
+fn attached(watch_id: String, state: &DetachedState, in_reply_to: Option<String>) -> AttachResponse {
+    AttachResponse {
+        status: "attached".to_owned(),
+        watch_id,
+        first_watch_seq: state.first_seq,
+        last_watch_seq: state.last_seq,
+        history: state.history,
+        height: state.height,
+        in_reply_to,
+        timestamp: unix_now(),
     }
 }

@@ -116,7 +116,7 @@ fn watches_are_counted_and_owned() {
     let mut session = open();
     for id in ["watch-1", "watch-2"] {
         assert!(matches!(session.read(watch), Action::Watch(_)));
-        session.watching(id.to_owned());
+        session.watching(id.to_owned(), false);
     }
     assert_eq!(code(session.read(watch)), ErrorCode::TooManyWatches);
     assert_eq!(
@@ -132,6 +132,31 @@ fn watches_are_counted_and_owned() {
         ErrorCode::InvalidField
     );
     assert!(matches!(session.read(watch), Action::Watch(_)));
+}
+
+#[test]
+fn detached_watches_count_while_they_are_attached() {
+    let attach = |id: &str| format!(r#"{{"type":"attach","watch_id":"{id}","watch_token":"00","after":1}}"#);
+    let mut session = open();
+    for id in ["watch-1", "watch-2"] {
+        assert!(matches!(session.read(&attach(id)), Action::Attach(_)));
+        session.watching(id.to_owned(), true);
+    }
+    assert_eq!(code(session.read(&attach("watch-3"))), ErrorCode::TooManyWatches);
+    // It releases matches of its own.
+    assert!(matches!(session.read(&attach("watch-1")), Action::Attach(_)));
+    session.watching("watch-1".to_owned(), true);
+    assert_eq!(session.detached().collect::<Vec<_>>(), ["watch-1", "watch-2"]);
+    session.not_watching_any_more("watch-1");
+    assert!(matches!(session.read(&attach("watch-3")), Action::Attach(_)));
+    session.not_watching();
+    assert!(session.has_watches());
+    session.not_watching_any_more("watch-2");
+    assert!(!session.has_watches());
+    assert_eq!(
+        code(session.read(r#"{"type":"unwatch","watch_id":"watch-1"}"#)),
+        ErrorCode::InvalidField
+    );
 }
 
 #[test]

@@ -58,6 +58,7 @@ impl WatchClient {
                 from_height: None,
                 start_height: None,
                 missing: Vec::new(),
+                watch_token: None,
                 in_reply_to: None,
                 timestamp: 0,
             },

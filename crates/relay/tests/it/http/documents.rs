@@ -181,6 +181,7 @@ async fn every_request_and_every_answer_has_a_valid_example() {
         ConfigChanged,
         ConfigPatch,
         ConfigView,
+        DetachedWatch,
         Fees,
         FirstBlock,
         ForceSyncRequest,
@@ -208,6 +209,7 @@ async fn every_request_and_every_answer_has_a_valid_example() {
         TxRequest,
         TxDetails,
         TxResponse,
+        WatchDeleted,
     ];
     let mut wanted = BTreeSet::new();
     fixture

@@ -155,6 +155,12 @@ async fn the_page_lists_the_metrics_of_a_relay() {
     assert_eq!(
         private,
         [
+            "sdk_relay_detached_matches_bytes",
+            "sdk_relay_detached_matches_lost_total",
+            "sdk_relay_detached_requests_refused_total",
+            "sdk_relay_detached_watches",
+            "sdk_relay_detached_watches_attached",
+            "sdk_relay_detached_watches_expired_total",
             "sdk_relay_electrum_backend_connections",
             "sdk_relay_electrum_backend_failures_total",
             "sdk_relay_electrum_private_requests_total",

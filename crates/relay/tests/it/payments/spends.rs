@@ -66,6 +66,7 @@ impl App {
                 event: self.next().await,
                 timestamp: 0,
                 event_id: None,
+                watch_seq: None,
             });
         }
         steps(&received)

@@ -30,7 +30,7 @@ const EXACT: [&str; 8] = [
     "sync_types",
 ];
 /// Fields that may be null where the example has a value, or vice versa.
-const MAY_BE_NULL: [&str; 17] = [
+const MAY_BE_NULL: [&str; 18] = [
     "estimates.sat_per_vbyte",
     "events.client_ms",
     "events.total_ms",
@@ -48,6 +48,7 @@ const MAY_BE_NULL: [&str; 17] = [
     "sync_metrics.success_rate",
     "relays.metrics.avg_latency",
     "in_reply_to",
+    "expires_at",
 ];
 
 #[tokio::test]
@@ -78,6 +79,9 @@ struct Stage {
     bodies: HashMap<String, Value>,
     sync_id: String,
     watch_id: String,
+    /// Of the detached watch.
+    watch_token: String,
+    watch_address: String,
     other: Option<Wire>,
     /// A relay that is linked to this one.
     linked: Option<RelayProcess>,
@@ -102,6 +106,8 @@ impl Stage {
             .set("DEV_MODE", "true")
             .set("BITCOIN_CORE__WALLET", "faucet")
             .set("WALLET__CONFIRM_AT", "1")
+            // So that few payments fill the buffer of a detached watch.
+            .set("LIMITS__DETACHED_MATCHES", "2")
             .set("LOG__LEVEL", "info");
         let relay = RelayProcess::start(options).await;
         let config = http_get(&format!("{}/config", relay.http_url())).await.json();
@@ -114,6 +120,8 @@ impl Stage {
             bodies: HashMap::new(),
             sync_id: String::new(),
             watch_id: String::new(),
+            watch_token: String::new(),
+            watch_address: String::new(),
             other: None,
             linked: None,
             paid_in: None,
@@ -171,7 +179,8 @@ impl Stage {
         let mut text = example
             .text
             .replace("sprt1q…", &self.own)
-            .replace("watch-1", &self.watch_id);
+            .replace("watch-1", &self.watch_id)
+            .replace("4f6e…", &self.watch_token);
         if text.contains("0200…") {
             let to = [Recipient::Silent(self.own.parse().unwrap(), Amount::from_sat(100_000))];
             text = text.replace("0200…", &serialize_hex(&self.payer.pay(&[InputKind::P2wpkh], &to)));
@@ -193,12 +202,18 @@ impl Stage {
 
     async fn receive(&mut self, example: &Example) {
         let expected: Value = serde_json::from_str(&example.text).unwrap();
-        if let Some(kind) = expected["notification_type"].as_str() {
-            self.trigger(kind).await;
+        let is_of_detached = expected.get("watch_seq").is_some();
+        match (expected["type"].as_str(), expected["notification_type"].as_str()) {
+            (_, Some(_)) if is_of_detached => self.pay_the_watch().await,
+            (_, Some(kind)) => self.trigger(kind).await,
+            (Some("watch_ended"), None) => self.attach_elsewhere().await,
+            (Some("watch_gap"), None) => self.lose_a_match().await,
+            _ => {}
         }
         let before = self.before;
         let same = |message: &Value| {
             let is_new = message["event_id"].as_u64().is_none_or(|id| id > before);
+            let is_new = is_new && message.get("watch_seq").is_some() == is_of_detached;
             let kind = ["type", "notification_type", "sync_type"];
             is_new && kind.iter().all(|key| message[key] == expected[key])
         };
@@ -224,7 +239,57 @@ impl Stage {
         if let Some(watch_id) = message["watch_id"].as_str() {
             self.watch_id = watch_id.to_owned();
         }
+        if let Some(token) = message["watch_token"].as_str() {
+            self.watch_token = token.to_owned();
+            self.watch_address = message["address"].as_str().unwrap().to_owned();
+        }
         compare(example, &text);
+    }
+
+    /// Pays the detached watch.
+    async fn pay_the_watch(&mut self) {
+        let to = [Recipient::Silent(
+            self.watch_address.parse().unwrap(),
+            Amount::from_sat(100_000),
+        )];
+        let tx = self.payer.pay(&[InputKind::P2wpkh], &to);
+        self.node.send_raw(&tx).await;
+    }
+
+    fn attach(&self, after: u64) -> Value {
+        json!({"type": "attach", "watch_id": self.watch_id, "watch_token": self.watch_token, "after": after})
+    }
+
+    /// Another connection attaches to the detached watch.
+    async fn attach_elsewhere(&mut self) {
+        let mut elsewhere = Wire::connect(&self.relay.ws_url(), &[]).await;
+        let attached = elsewhere.request(self.attach(1)).await;
+        assert_eq!(attached["type"], "attach_response", "{attached}");
+        self.other = Some(elsewhere);
+    }
+
+    /// Nobody is attached while more is found than the buffer has room for; then the client attaches.
+    async fn lose_a_match(&mut self) {
+        self.other = None;
+        let state = async |stage: &Self| {
+            stage
+                .http("GET", &format!("/watches/{}", stage.watch_id), None)
+                .await
+                .json()
+        };
+        eventually(DEADLINE, "the end of the other connection", async || {
+            (state(self).await["attached"] == false).then_some(())
+        })
+        .await;
+        for seq in 2..=4 {
+            self.pay_the_watch().await;
+            eventually(DEADLINE, "the next match", async || {
+                (state(self).await["last_watch_seq"] == seq).then_some(())
+            })
+            .await;
+        }
+        let attach = self.attach(1);
+        self.client().send(attach).await;
     }
 
     /// Triggers an event of this kind.
@@ -289,6 +354,9 @@ impl Stage {
         if path.contains("{height}") {
             path = path.replace("{height}", &self.a_block_with_a_payment().await.to_string());
         }
+        if path.contains("{watch_id}") {
+            path = path.replace("{watch_id}", &self.watch_id);
+        }
         let body = self.bodies.remove(target);
         self.http(method, &path, body.as_ref()).await
     }
@@ -346,6 +414,9 @@ impl Stage {
             .uri(format!("{}{path}", self.relay.http_url()));
         if body.is_some() {
             request = request.header("content-type", "application/json");
+        }
+        if path.starts_with("/watches/") {
+            request = request.header("authorization", format!("Bearer {}", self.watch_token));
         }
         let body: Full<Bytes> = body.map(|body| Full::from(body.to_string())).unwrap_or_default();
         http_send(request.body(body).unwrap()).await
