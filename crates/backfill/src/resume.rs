@@ -15,7 +15,7 @@ use crate::heights::Heights;
 /// replaces it below the sender's tip: neither history nor live. In this case the subscriber has to register again,
 /// from this block on ([`Self::take_rescan`]). It has to do the same after a history that ends below the tip, for the
 /// blocks that connected while it was disconnected.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ResumePoint {
     /// No block below this is ever requested.
     lowest: u32,

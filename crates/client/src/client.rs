@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sdk_relay_protocol::{
-    ClientMessage, HandshakeResponse, Ping, Pong, ServerMessage, Subscribe, Sync, SyncResponse, SyncType, Topic,
-    Unwatch, UnwatchResponse, Watch, WatchResponse,
+    Attach, AttachResponse, ClientMessage, HandshakeResponse, Ping, Pong, SecretHex, ServerMessage, Subscribe, Sync,
+    SyncResponse, SyncType, Topic, Unwatch, UnwatchResponse, Watch, WatchResponse,
 };
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -143,6 +143,38 @@ impl Client {
             _ => None,
         })
         .await
+    }
+
+    /// Attaches to a detached watch that another connection, or an earlier process, has registered: its matches after
+    /// `after` follow, and then new ones. The other connection loses the watch. After a reconnect the client attaches
+    /// again. As it does not know the keys, it cannot register the watch again if that has ended: then it reports
+    /// [`crate::ClientEvent::WatchLost`], and the app watches again with `from_height`.
+    pub async fn attach(
+        &self,
+        watch_id: &str,
+        watch_token: SecretHex,
+        after: u64,
+    ) -> Result<AttachResponse, RequestError> {
+        let attach = ClientMessage::Attach(Attach {
+            watch_id: watch_id.to_owned(),
+            watch_token,
+            after,
+            message_id: Some(self.handle.message_ids.next()),
+        });
+        self.request(attach, |answer| match answer {
+            ServerMessage::AttachResponse(response) => Some(response),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Releases the matches of a detached watch up to this `watch_seq`, once the app has stored them: the relay forgets
+    /// them. The relay keeps matches until then, and sends those that were not released again when a client attaches.
+    /// Within this client no match is reported twice. Returns [`RequestError::Disconnected`] while the client
+    /// reconnects; the matches are then released when it attaches again.
+    pub async fn release(&self, watch_id: &str, after: u64) -> Result<AttachResponse, RequestError> {
+        // The task knows the token.
+        self.attach(watch_id, SecretHex::new(String::new()), after).await
     }
 
     /// Ends a watch. Returns [`RequestError::Disconnected`] while the watch is being registered again; it then

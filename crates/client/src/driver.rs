@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use sdk_relay_protocol::{
-    ClientMessage, ErrorCode, Event, HandshakeResponse, Notification, Resume, ServerMessage, Topic, Topics, Unwatch,
-    Watch,
+    ClientMessage, EndReason, ErrorCode, Event, HandshakeResponse, Notification, Resume, ServerMessage, Topic, Topics,
+    Unwatch, Watch,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -190,6 +190,25 @@ impl Driver {
                 self.waiting = Some(ClientEvent::WatchProgress(progress));
                 self.rescan(connection).await?;
             }
+            ServerMessage::WatchGap(mut gap) => {
+                self.watches.set_delivered(&gap.watch_id, gap.last_watch_seq);
+                if let Some(id) = self.watches.id(&gap.watch_id) {
+                    gap.watch_id = id.to_owned();
+                }
+                self.waiting = Some(ClientEvent::MatchesLost(gap));
+            }
+            ServerMessage::WatchEnded(mut ended) => {
+                let Some(id) = self.watches.id(&ended.watch_id).map(ToOwned::to_owned) else {
+                    return Ok(());
+                };
+                // After a restart it is registered again.
+                if ended.reason == EndReason::RelayStopped && self.watches.stopped(&id) {
+                    return Ok(());
+                }
+                self.watches.remove(&id);
+                ended.watch_id = id;
+                self.waiting = Some(ClientEvent::WatchEnded(ended));
+            }
             ServerMessage::Sync(sync) => self.waiting = Some(ClientEvent::Sync(Box::new(sync))),
             answer => match (self.in_flight.answered_by(&answer), answer) {
                 (Some(request), answer) => self.answered(connection, request, answer).await?,
@@ -205,7 +224,7 @@ impl Driver {
         connection: &mut Connection,
         mut notification: Notification,
     ) -> Result<(), Disconnect> {
-        if notification.event_id.is_some_and(|id| id <= self.last_queued) {
+        if notification.event_id.is_some_and(|id| id <= self.last_queued) || !self.watches.is_new(&notification) {
             return Ok(());
         }
         if let Event::Tweaks(part) = notification.event {
@@ -227,6 +246,7 @@ impl Driver {
                         timestamp: block.timestamp,
                         event: Event::BlockDisconnected(block),
                         event_id: None,
+                        watch_seq: None,
                     };
                     self.deliver(ClientEvent::Notification(Box::new(notification))).await;
                 }
@@ -276,6 +296,12 @@ impl Driver {
                 None => {}
             }
         }
+        if let ClientMessage::Attach(attach) = &mut request.message
+            && let Err(error) = self.watches.fill(attach)
+        {
+            request.purpose.answer(Err(error));
+            return Ok(());
+        }
         connection.write(&request.message).await?;
         self.in_flight.push(request);
         Ok(())
@@ -299,12 +325,14 @@ impl Driver {
         match request.purpose {
             Purpose::App(reply) => {
                 let request_name = name(&request.message);
-                if let (ClientMessage::Watch(watch), ServerMessage::WatchResponse(r)) = (request.message, &mut answer) {
-                    if reply.is_closed() {
+                match (request.message, &mut answer) {
+                    (ClientMessage::Watch(_), ServerMessage::WatchResponse(r)) if reply.is_closed() => {
                         // The app stopped waiting and does not know the id, so it could not end this watch.
                         return self.unwatch(connection, &r.watch_id).await;
                     }
-                    if watch.from_time.is_some() && r.from_height.is_none() {
+                    (ClientMessage::Watch(watch), ServerMessage::WatchResponse(r))
+                        if watch.from_time.is_some() && r.from_height.is_none() =>
+                    {
                         // It has ignored the field.
                         self.unwatch(connection, &r.watch_id).await?;
                         Purpose::App(reply).answer(Err(RequestError::Refused {
@@ -316,8 +344,19 @@ impl Driver {
                         }));
                         return Ok(());
                     }
-                    let tip = self.reported.tip();
-                    r.watch_id = self.watches.add(watch, &r.watch_id, r.from_height, tip);
+                    (ClientMessage::Watch(watch), ServerMessage::WatchResponse(r)) => {
+                        let tip = self.reported.tip();
+                        let relay_id = std::mem::take(&mut r.watch_id);
+                        r.watch_id = self.watches.add(watch, &relay_id, r.from_height, tip);
+                        if let Some(token) = &r.watch_token {
+                            let url = self.routes.current();
+                            self.watches.set_detached(&r.watch_id, &relay_id, token, url);
+                        }
+                    }
+                    (ClientMessage::Attach(attach), ServerMessage::AttachResponse(r)) => {
+                        r.watch_id = self.watches.attached(attach, self.routes.current());
+                    }
+                    _ => {}
                 }
                 let result = match answer {
                     ServerMessage::Error(e) => Err(RequestError::Refused {
@@ -330,8 +369,15 @@ impl Driver {
                 Purpose::App(reply).answer(result);
             }
             Purpose::RegisterWatch(watch_id) => match answer {
-                ServerMessage::WatchResponse(r) => {
+                ServerMessage::WatchResponse(mut r) => {
                     self.watches.registered(&watch_id, &r.watch_id);
+                    if let Some(token) = &r.watch_token {
+                        let url = self.routes.current();
+                        self.watches.set_detached(&watch_id, &r.watch_id, token, url);
+                        r.in_reply_to = None;
+                        let response = Box::new(r);
+                        self.waiting = Some(ClientEvent::WatchRenewed { watch_id, response });
+                    }
                     self.rescan(connection).await?;
                 }
                 ServerMessage::Error(error) if error.code == ErrorCode::Unavailable => {
@@ -347,6 +393,17 @@ impl Driver {
                     self.watches.remove(&watch_id);
                     self.waiting = Some(ClientEvent::WatchLost { watch_id, error });
                 }
+                _ => {}
+            },
+            Purpose::AttachWatch(watch_id) => match answer {
+                ServerMessage::AttachResponse(r) => self.watches.registered(&watch_id, &r.watch_id),
+                ServerMessage::Error(error) => match self.watches.renew(&watch_id, error.code) {
+                    Some(watch) => self.register_watch(connection, watch_id, watch).await?,
+                    None => {
+                        self.watches.remove(&watch_id);
+                        self.waiting = Some(ClientEvent::WatchLost { watch_id, error });
+                    }
+                },
                 _ => {}
             },
             Purpose::Internal => {}

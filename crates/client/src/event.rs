@@ -7,7 +7,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::Stream;
-use sdk_relay_protocol::{ErrorMessage, HandshakeResponse, Notification, Resume, SyncMessage, WatchProgress};
+use sdk_relay_protocol::{
+    ErrorMessage, HandshakeResponse, Notification, Resume, SyncMessage, WatchEnded, WatchGap, WatchProgress,
+    WatchResponse,
+};
 use tokio::sync::mpsc;
 
 use crate::Disconnect;
@@ -53,6 +56,20 @@ pub enum ClientEvent {
         /// Error of the relay.
         error: ErrorMessage,
     },
+    /// A detached watch had ended while the client was away, for example because the relay had restarted. It was
+    /// registered again with the history since, as another watch of the relay: its `watch_seq` begins with 1 again, and
+    /// it has a new token. [`Notification`]s and requests still use the first `watch_id`.
+    WatchRenewed {
+        /// As in its first `watch_response`.
+        watch_id: String,
+        /// The new id at the relay and the new token, for [`crate::Client::attach`] in another process.
+        response: Box<WatchResponse>,
+    },
+    /// Matches of a detached watch were found while its buffer was full. They are lost; a watch of the same keys from
+    /// `from_height` on finds them again.
+    MatchesLost(WatchGap),
+    /// A detached watch has ended, or another connection has attached to it.
+    WatchEnded(WatchEnded),
     /// The client has ended, and does not reconnect. This is the last event.
     Closed {
         /// Why the connection ended.

@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     App(oneshot::Sender<Result<ServerMessage, RequestError>>),
     /// A watch that is registered again after a reconnect, with the `watch_id` of the app.
     RegisterWatch(String),
+    /// A detached watch that is attached to again, with the `watch_id` of the app.
+    AttachWatch(String),
     /// A request of the client itself, whose response is ignored.
     Internal,
 }
@@ -82,6 +84,7 @@ pub(crate) fn name(request: &ClientMessage) -> &'static str {
         ClientMessage::Sync(_) => "sync",
         ClientMessage::Watch(_) => "watch",
         ClientMessage::Unwatch(_) => "unwatch",
+        ClientMessage::Attach(_) => "attach",
         ClientMessage::RelayProof(_) => "relay_proof",
         ClientMessage::SyncResponse(_) => "sync_response",
     }
@@ -96,6 +99,7 @@ fn answers(request: &ClientMessage, answer: &ServerMessage) -> bool {
         (ClientMessage::Sync(s), S::SyncResponse(r)) => s.message_id == r.in_reply_to,
         (ClientMessage::Watch(w), S::WatchResponse(r)) => w.message_id == r.in_reply_to,
         (ClientMessage::Unwatch(u), S::UnwatchResponse(r)) => u.message_id == r.in_reply_to,
+        (ClientMessage::Attach(a), S::AttachResponse(r)) => a.message_id == r.in_reply_to,
         (request, S::Error(e)) => message_id(request) == e.in_reply_to.as_deref(),
         _ => false,
     }
@@ -106,6 +110,7 @@ fn message_id(request: &ClientMessage) -> Option<&str> {
         ClientMessage::Sync(s) => Some(&s.message_id),
         ClientMessage::Watch(w) => w.message_id.as_deref(),
         ClientMessage::Unwatch(u) => u.message_id.as_deref(),
+        ClientMessage::Attach(a) => a.message_id.as_deref(),
         _ => None,
     }
 }

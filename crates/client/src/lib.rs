@@ -38,6 +38,12 @@
 //!   replaced, and reports their payments once more. Spends are reported of the payments since the disconnect; of older
 //!   ones only if the app watches again with the `from_height` of its oldest unspent output. If the relay has no index,
 //!   [`ClientEvent::WatchGap`] says that they are missing.
+//! - **Detached watches.** With [`Watch::detach`](protocol::Watch::detach) the relay goes on with a watch while the
+//!   client is away, and keeps its matches until the app [releases](Client::release) them. After a reconnect to the
+//!   same relay the client attaches again, and the app receives each match once. If the watch has ended meanwhile,
+//!   it is registered again with the blocks in between ([`ClientEvent::WatchRenewed`]). In another process, the app
+//!   [attaches](Client::attach) with the `watch_id`, the `watch_token` and the last `watch_seq` that it has stored.
+//!   The token is sent to no other relay.
 //! - **Newer relays.** A notification of a type that this version does not know is ignored.
 //! - **Whole blocks.** The relay sends the tweaks of a large block in parts. The client joins them into one
 //!   notification with the `event_id` of the last part. Only if the app resumes inside a block, or after a gap, can the
@@ -66,6 +72,7 @@ mod in_flight;
 mod link;
 mod parts;
 mod raw;
+mod reattach;
 mod reported;
 mod routes;
 mod tls;

@@ -1,9 +1,12 @@
 //! The watches of the app, with ids that survive a reconnect.
 
+mod detached;
+
 use sdk_relay_backfill::{Heights, ResumePoint};
 use sdk_relay_protocol::{Notification, Resume, Watch, WatchProgress};
 
 use crate::defaults::REORGANISATION;
+use crate::reattach::Detached;
 
 /// Active watches. A relay assigns a new id when a watch is registered again; the app keeps the first one.
 #[derive(Debug, Default)]
@@ -17,9 +20,12 @@ struct Entry {
     id: String,
     /// Id of the relay, on this connection.
     relay_id: Option<String>,
-    watch: Watch,
+    /// `None` if the app has attached to it with its token: the client does not know its keys.
+    watch: Option<Watch>,
     /// The received part of its history.
     received: ResumePoint,
+    /// If the relay goes on with it after a disconnect.
+    detached: Option<Detached>,
 }
 
 /// A watch that has to be registered again, and the id that the relay has for it until then.
@@ -42,18 +48,25 @@ impl Watches {
             from_time: None,
             ..watch
         };
+        let id = self.new_id(relay_id);
+        self.entries.push(Entry {
+            id: id.clone(),
+            relay_id: Some(relay_id.to_owned()),
+            received: ResumePoint::new(heights(&watch), tip),
+            watch: Some(watch),
+            detached: None,
+        });
+        id
+    }
+
+    /// The relay's id, unless an older watch has it.
+    fn new_id(&self, relay_id: &str) -> String {
         let mut id = relay_id.to_owned();
         let mut n = 1;
         while self.contains(&id) {
             n += 1;
             id = format!("{relay_id}#{n}");
         }
-        self.entries.push(Entry {
-            id: id.clone(),
-            relay_id: Some(relay_id.to_owned()),
-            received: ResumePoint::new(heights(&watch), tip),
-            watch,
-        });
         id
     }
 
@@ -77,27 +90,39 @@ impl Watches {
 
     /// Returns the ids and requests to register after a reconnect, and forgets the ids of the relay. Blocks since the
     /// disconnect become history; `tip` is the last reported block. After a gap the newest blocks before the disconnect
-    /// do too, as those that replaced them may be in the gap: payments in them are reported again.
+    /// do too, as those that replaced them may be in the gap: payments in them are reported again. Without the detached
+    /// watches, which are [attached to](Self::attachments).
     pub(crate) fn registrations(&mut self, tip: Option<u32>, resume: Resume) -> Vec<(String, Watch)> {
         let unseen = if resume == Resume::Gap { REORGANISATION } else { 0 };
         let renew = |e: &mut Entry| {
             e.relay_id = None;
+            if e.detached.is_some() {
+                return None;
+            }
             let heights = e.received.reconnected(tip, unseen);
-            (e.id.clone(), with_history(&e.watch, heights))
+            Some((e.id.clone(), with_history(e.watch.as_ref()?, heights)))
         };
-        self.entries.iter_mut().map(renew).collect()
+        self.entries.iter_mut().filter_map(renew).collect()
     }
 
     /// A block was reported as connected.
     pub(crate) fn connected(&mut self, height: u32) {
-        self.entries.iter_mut().for_each(|e| e.received.connected(height));
+        self.points().for_each(|received| received.connected(height));
     }
 
     /// Blocks from this height on were replaced: watches that continued above it after the reconnect may have missed
     /// what replaced them, as the relay may have followed them before it knew the watch. A payment that it found
     /// nevertheless is reported again.
     pub(crate) fn disconnected(&mut self, height: u32) {
-        self.entries.iter_mut().for_each(|e| e.received.disconnected(height));
+        self.points().for_each(|received| received.disconnected(height));
+    }
+
+    /// What each watch has received, and would have received if it had to be registered again.
+    fn points(&mut self) -> impl Iterator<Item = &mut ResumePoint> {
+        self.entries.iter_mut().flat_map(|e| {
+            let renewed = e.detached.as_mut().and_then(|detached| detached.renewed.as_mut());
+            std::iter::once(&mut e.received).chain(renewed.map(|(renewed, _)| renewed))
+        })
     }
 
     /// Returns the watches that have to be registered again and that the relay has answered, and forgets their ids of
@@ -105,11 +130,12 @@ impl Watches {
     pub(crate) fn rescans(&mut self) -> Vec<Rescan> {
         let rescan = |e: &mut Entry| {
             e.relay_id.as_ref()?;
+            let watch = e.watch.as_ref()?;
             let heights = e.received.take_rescan()?;
             Some(Rescan {
                 id: e.id.clone(),
                 relay_id: e.relay_id.take()?,
-                watch: with_history(&e.watch, Some(heights)),
+                watch: with_history(watch, Some(heights)),
             })
         };
         self.entries.iter_mut().filter_map(rescan).collect()
@@ -119,7 +145,8 @@ impl Watches {
     pub(crate) fn without_history(&mut self, id: &str) -> Option<Watch> {
         let entry = self.entries.iter_mut().find(|e| e.id == id)?;
         let had_history = entry.received.give_up_history();
-        had_history.then(|| with_history(&entry.watch, None))
+        let watch = entry.watch.as_ref()?;
+        had_history.then(|| with_history(watch, None))
     }
 
     /// Records the new id of a watch that the relay accepted again.

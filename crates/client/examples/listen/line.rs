@@ -41,6 +41,19 @@ pub(crate) fn text(event: &ClientEvent) -> String {
         ClientEvent::WatchLost { watch_id, error } => {
             format!("watch {} has ended: {}", id(watch_id), short(&error.message))
         }
+        ClientEvent::WatchRenewed { watch_id, .. } => {
+            format!("watch {} had ended, and was registered again", id(watch_id))
+        }
+        ClientEvent::MatchesLost(gap) => format!(
+            "watch {}: matches {} to {} are lost, watch again from block {}",
+            id(&gap.watch_id),
+            gap.first_watch_seq,
+            gap.last_watch_seq,
+            gap.from_height
+        ),
+        ClientEvent::WatchEnded(ended) => {
+            format!("watch {} has ended: {}", id(&ended.watch_id), ended.reason.as_str())
+        }
         ClientEvent::Closed { reason } => format!("the connection has ended: {reason}"),
     }
 }
@@ -52,6 +65,8 @@ pub(crate) fn json(event: &ClientEvent) -> Option<String> {
         ClientEvent::Sync(message) => ServerMessage::Sync(*message),
         ClientEvent::WatchProgress(progress) => ServerMessage::WatchProgress(progress),
         ClientEvent::Error(error) => ServerMessage::Error(error),
+        ClientEvent::MatchesLost(gap) => ServerMessage::WatchGap(gap),
+        ClientEvent::WatchEnded(ended) => ServerMessage::WatchEnded(ended),
         ClientEvent::Reconnected { relay, .. } => return Some(json_of_relay(&relay)),
         _ => return None,
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sdk_relay_protocol::{ClientMessage, HandshakeResponse, Resume, Subscribe, Topic, Topics};
+use sdk_relay_protocol::{ClientMessage, ErrorCode, ErrorMessage, HandshakeResponse, Resume, Subscribe, Topic, Topics};
 use tokio::time::sleep;
 
 use super::{Driver, topics_of};
@@ -10,6 +10,7 @@ use crate::builder::now;
 use crate::connection::Connection;
 use crate::defaults::OWN_FIRST;
 use crate::in_flight::Purpose;
+use crate::reattach::Reattach;
 use crate::routes::Route;
 use crate::{ClientEvent, ConnectError, Disconnect, transport};
 
@@ -103,6 +104,29 @@ impl Driver {
     /// Restores the state of the old connection: registers watches, and unsubscribes from topics that the handshake
     /// had to request.
     pub(super) async fn restore(&mut self, connection: &mut Connection) -> Result<(), Disconnect> {
+        let url = self.routes.current().to_owned();
+        for reattach in self.watches.attachments(self.reported.tip(), self.resume, &url) {
+            match reattach {
+                Reattach::Attach { watch_id, mut attach } => {
+                    attach.message_id = Some(self.message_ids.next());
+                    self.send(
+                        connection,
+                        ClientMessage::Attach(attach),
+                        Purpose::AttachWatch(watch_id),
+                    )
+                    .await?;
+                }
+                Reattach::Lost { watch_id } => {
+                    let error = ErrorMessage {
+                        code: ErrorCode::NotFound,
+                        message: "the watch is at another relay".to_owned(),
+                        in_reply_to: None,
+                        timestamp: now().unwrap_or_default(),
+                    };
+                    self.deliver(ClientEvent::WatchLost { watch_id, error }).await;
+                }
+            }
+        }
         for (id, watch) in self.watches.registrations(self.reported.tip(), self.resume) {
             self.register_watch(connection, id, watch).await?;
         }

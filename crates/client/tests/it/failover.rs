@@ -60,6 +60,7 @@ fn mined(block_height: u32, block_hash: &str, event_id: u64) -> ServerMessage {
         event,
         timestamp: 1,
         event_id: Some(event_id),
+        watch_seq: None,
     })
 }
 

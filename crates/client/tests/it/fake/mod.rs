@@ -130,6 +130,7 @@ pub(crate) fn block(event_id: u64) -> ServerMessage {
         event,
         timestamp: 1,
         event_id: Some(event_id),
+        watch_seq: None,
     })
 }
 
@@ -160,6 +161,7 @@ pub(crate) fn payment(watch_id: &str) -> ServerMessage {
         event: Event::PaymentDetected(Box::new(payment)),
         timestamp: 1,
         event_id: None,
+        watch_seq: None,
     })
 }
 
@@ -175,6 +177,7 @@ pub(crate) fn watching(request: &ClientMessage, watch_id: &str) -> ServerMessage
         from_height: watch.from_height,
         start_height: None,
         missing: Vec::new(),
+        watch_token: None,
         in_reply_to: watch.message_id.clone(),
         timestamp: 1,
     })
