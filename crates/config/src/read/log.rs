@@ -35,6 +35,7 @@ const CRATES: &[&str] = &[
     "sdk_relay_mesh_net",
     "sdk_relay_mesh_sim",
     "sdk_relay_mesh_table",
+    "sdk_relay_outbound",
     "sdk_relay_platform",
     "sdk_relay_protocol",
     "sdk_relay_scan",
