@@ -38,6 +38,7 @@ const CRATES: &[&str] = &[
     "sdk_relay_outbound",
     "sdk_relay_platform",
     "sdk_relay_protocol",
+    "sdk_relay_push",
     "sdk_relay_scan",
     "sdk_relay_scheduler",
     "sdk_relay_service",
