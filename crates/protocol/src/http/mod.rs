@@ -14,6 +14,7 @@ mod sync;
 mod timings;
 mod tx;
 mod watches;
+mod webhooks;
 
 pub use bitcoin::{BitcoinInfo, BlockDetails, BlockchainInfo, FirstBlock, MempoolInfo, Network, NetworkInfo};
 pub use config::{
@@ -37,3 +38,7 @@ pub use sync::{
 pub use timings::{EventTimings, Timings, TimingsHistogram};
 pub use tx::{TxDetails, TxRequest, TxResponse, TxStatus};
 pub use watches::{DetachedWatch, LostMatches, WatchDeleted};
+pub use webhooks::{
+    EnableRequest, ReplayRequest, WEBHOOK_TYPES, Webhook, WebhookChanged, WebhookDisabled, WebhookFailure, WebhookList,
+    WebhookReplay, WebhookState, WebhookTest,
+};

@@ -33,7 +33,7 @@ samples! {
     PayRequest PayResponse PolledEvents StreamedEvent Health Live Ready Logs Metrics Problem RelayList RelayDetails SyncStatus ForceSyncRequest
     ForceSyncResponse ForcedSync SyncHistory Timings TxDetails TxRequest TxResponse BlindbitInfo BlindbitBlockHeight BlindbitBlockHash
     BlindbitUtxo BlindbitSpentIndex BlindbitFilter ForwardTx BlindbitTweaks BlindbitOutputs BlindbitSpentOutputs
-    BlindbitComputeIndex BlindbitFullBlock DetachedWatch WatchDeleted
+    BlindbitComputeIndex BlindbitFullBlock DetachedWatch WatchDeleted WebhookList WebhookTest ReplayRequest EnableRequest WebhookChanged
 }
 
 #[test]
