@@ -11,6 +11,7 @@ mod onion;
 mod ports;
 mod tls;
 mod wallet;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -102,6 +103,7 @@ impl Config {
             local_admin: values.get(&key::LOCAL_ADMIN)? && trusted_proxies.is_empty(),
             trusted_proxies,
             electrum: ElectrumConfig::check(values)?,
+            webhooks: webhooks::check(values)?,
             tls: TlsFiles::check(values)?,
             scanner: values.get(&key::SCANNER)?,
             mine_interval: mine_interval(values)?,
@@ -135,6 +137,7 @@ fn broken_rules(values: &Values, operator_url: &str, network: Network) -> Vec<Co
         TlsFiles::check(values).err(),
         mine_interval(values).err(),
         ElectrumConfig::check(values).err(),
+        webhooks::check(values).err(),
     ];
     rules.into_iter().flatten().chain(onion::wrong(values)).collect()
 }

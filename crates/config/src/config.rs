@@ -16,7 +16,7 @@ pub(crate) use bitcoin_core::{ZMQ_OFF, default_cookie};
 pub(crate) use parts::WalletMode;
 pub use parts::{
     AllowPrivate, Auth, DetachedConfig, ElectrumBackend, ElectrumConfig, IndexConfig, MeshConfig, RetentionConfig,
-    TlsFiles, WalletConfig, WalletKeys,
+    TlsFiles, WalletConfig, WalletKeys, WebhookConfig, WebhookUrl,
 };
 
 use crate::error::ConfigError;
@@ -98,6 +98,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The Electrum protocol.
     pub electrum: ElectrumConfig,
+    /// The webhooks, by their names.
+    pub webhooks: Vec<WebhookConfig>,
     /// Source of the TLS certificate of both ports; `None`: plain text.
     pub tls: Option<TlsFiles>,
     /// The scan engine.

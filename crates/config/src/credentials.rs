@@ -7,7 +7,6 @@ use sdk_relay_files::{is_absent, read_text, reason};
 
 use crate::error::ConfigError;
 use crate::names;
-use crate::setting::Setting;
 use crate::settings::TABLE;
 use crate::values::Values;
 
@@ -30,16 +29,32 @@ impl CredentialFiles {
         let Some(directory) = &self.0 else {
             return Vec::new();
         };
-        let mut wrong = misspelt(directory);
+        let (names, mut wrong) = match names_in(directory) {
+            Ok(names) => names,
+            Err(error) => return vec![error],
+        };
+        let mut read = |name: &str, set: &mut dyn FnMut(String)| match value(&directory.join(name)) {
+            Ok(Some(text)) => set(text),
+            Ok(None) => {}
+            Err(error) => wrong.push(ConfigError::Syntax {
+                origin: origin(name),
+                reason: format!("cannot be read: {}", reason(&error)),
+            }),
+        };
         for setting in TABLE.iter().copied().filter(|setting| setting.is_secret) {
-            match value(&directory.join(setting.key)) {
-                Ok(Some(text)) => values.set(setting, setting.read_text(&text), origin(setting.key)),
-                Ok(None) => {}
-                Err(error) => wrong.push(ConfigError::Syntax {
-                    origin: origin(setting.key),
-                    reason: format!("cannot be read: {}", reason(&error)),
-                }),
-            }
+            read(setting.key, &mut |text| {
+                values.set(setting, setting.read_text(&text), origin(setting.key));
+            });
+        }
+        for name in &names {
+            let Some((webhook, setting)) = names::webhook_key(name).filter(|(_, setting)| setting.is_secret) else {
+                continue;
+            };
+            read(name, &mut |text| {
+                values
+                    .webhook(webhook)
+                    .set(setting, setting.read_text(&text), origin(name));
+            });
         }
         wrong
     }
@@ -59,34 +74,27 @@ fn value(path: &Path) -> std::io::Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Errors for names that are close to that of a secret setting: ignoring such a file would drop a token. A file with
-/// another name is one that a setting such as `tls.key` names.
-fn misspelt(directory: &Path) -> Vec<ConfigError> {
-    let error = |name: &str, reason: String| ConfigError::Syntax {
-        origin: origin(name),
-        reason,
-    };
-    let entries = match sdk_relay_files::entries(directory) {
-        Ok(entries) => entries,
-        Err(source) => {
-            let origin = format!("environment variable {DIRECTORY_VARIABLE}");
-            let reason = source.to_string();
-            return vec![ConfigError::Syntax { origin, reason }];
-        }
-    };
-    let meant = |name: &str| -> Option<&'static Setting> {
-        if names::setting(name).is_some() {
+/// The names of the files, and errors for those that are close to that of a secret setting: ignoring such a file would
+/// drop a token. A file with another name is one that a setting such as `tls.key` names.
+fn names_in(directory: &Path) -> Result<(Vec<String>, Vec<ConfigError>), ConfigError> {
+    let entries = sdk_relay_files::entries(directory).map_err(|source| ConfigError::Syntax {
+        origin: format!("environment variable {DIRECTORY_VARIABLE}"),
+        reason: source.to_string(),
+    })?;
+    let names = entries.iter().filter_map(|path| path.file_name());
+    let names: Vec<_> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    let misspelt = |name: &String| {
+        if names::setting(name).is_some() || names::webhook_key(name).is_some() {
             return None;
         }
-        names::nearest(name).filter(|setting| setting.is_secret)
+        let meant = names::nearest(name).filter(|setting| setting.is_secret)?;
+        Some(ConfigError::Syntax {
+            origin: origin(name),
+            reason: format!("there is no such setting; did you mean {}?", meant.key),
+        })
     };
-    let mut wrong = Vec::new();
-    for name in entries.iter().filter_map(|path| path.file_name()) {
-        let name = name.to_string_lossy();
-        let meant = meant(&name).map(|meant| format!("there is no such setting; did you mean {}?", meant.key));
-        wrong.extend(meant.map(|reason| error(&name, reason)));
-    }
-    wrong
+    let wrong = names.iter().filter_map(misspelt).collect();
+    Ok((names, wrong))
 }
 
 #[cfg(test)]
@@ -160,6 +168,28 @@ mod tests {
         assert!(
             nowhere.starts_with("environment variable CREDENTIALS_DIRECTORY: cannot list /nowhere: "),
             "{nowhere}"
+        );
+    }
+
+    /// A file for each webhook, named like the key.
+    #[test]
+    fn the_secret_of_a_webhook_is_a_credential_too() {
+        let toml = "[webhooks.shop]\nurl = \"https://shop.example/hook\"\n";
+        let secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+        let config = with(&[("webhooks.shop.secret", secret.as_bytes())], toml, &[]).unwrap();
+        assert_eq!(config.webhooks[0].secrets[0].expose(), secret);
+        let wrong = with(&[("webhooks.shop.secret", b"whsec_short")], toml, &[])
+            .unwrap_err()
+            .to_string();
+        let start = "credential webhooks.shop.secret: webhooks.shop.secret = …: expected whsec_";
+        assert!(wrong.starts_with(start), "{wrong}");
+        // Without the rest of its settings.
+        let alone = with(&[("webhooks.shop.secret", secret.as_bytes())], "", &[])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            alone.contains("webhooks.shop.url") && !alone.contains("MDEy"),
+            "{alone}"
         );
     }
 

@@ -39,10 +39,12 @@ impl std::fmt::Display for UnknownVariable {
 #[derive(Clone)]
 pub(super) struct Environment {
     values: Vec<(&'static Setting, String)>,
+    /// Settings of webhooks, with the name of the webhook.
+    webhooks: Vec<(String, &'static Setting, String)>,
     unknown: Vec<UnknownVariable>,
     unreadable: Vec<String>,
-    /// Settings with the variables that set them, if there are several.
-    twice: Vec<(&'static Setting, Vec<String>)>,
+    /// Keys with the variables that set them, if there are several.
+    twice: Vec<(String, Vec<String>)>,
 }
 
 /// Some of the values are secrets.
@@ -54,8 +56,9 @@ impl std::fmt::Debug for Environment {
 
 impl Environment {
     pub(super) fn new(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
-        let (mut values, mut unknown, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-        let mut variables: BTreeMap<&str, (&Setting, Vec<String>)> = BTreeMap::new();
+        let (mut values, mut webhooks) = (Vec::new(), Vec::new());
+        let (mut unknown, mut unreadable) = (Vec::new(), Vec::new());
+        let mut variables: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in all {
             let name = name.to_string_lossy();
             let Some(key) = name.strip_prefix(ENV_PREFIX) else {
@@ -66,25 +69,28 @@ impl Environment {
             if key == "config" || key == "token" {
                 continue;
             }
-            let Some(setting) = names::setting(&key) else {
+            let webhook = names::webhook_key(&key).map(|(name, setting)| (name.to_owned(), setting));
+            let found = names::setting(&key).or(webhook.as_ref().map(|(_, setting)| *setting));
+            let Some(setting) = found else {
                 let nearest = names::nearest(&key).map(Setting::variable);
                 let name = name.into_owned();
                 unknown.push(UnknownVariable { name, nearest });
                 continue;
             };
-            let same = variables.entry(setting.key).or_insert((setting, Vec::new()));
-            same.1.push(name.to_string());
-            match value.into_string() {
-                Ok(value) => values.push((setting, value)),
-                Err(_) => unreadable.push(name.into_owned()),
+            variables.entry(key).or_default().push(name.to_string());
+            match (value.into_string(), webhook) {
+                (Ok(value), None) => values.push((setting, value)),
+                (Ok(value), Some((webhook, setting))) => webhooks.push((webhook, setting, value)),
+                (Err(_), _) => unreadable.push(name.into_owned()),
             }
         }
         // The order of environment variables is undefined.
         unknown.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut twice: Vec<_> = variables.into_values().filter(|(_, names)| names.len() > 1).collect();
+        let mut twice: Vec<_> = variables.into_iter().filter(|(_, names)| names.len() > 1).collect();
         twice.iter_mut().for_each(|(_, names)| names.sort());
         Self {
             values,
+            webhooks,
             unknown,
             unreadable,
             twice,
@@ -92,7 +98,8 @@ impl Environment {
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &'static str> {
-        self.values.iter().map(|(setting, _)| setting.key)
+        let of_webhooks = self.webhooks.iter().map(|(_, setting, _)| setting.key);
+        self.values.iter().map(|(setting, _)| setting.key).chain(of_webhooks)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&str> {
@@ -114,9 +121,9 @@ impl Environment {
             origin: format!("environment variable {}", short(name)),
             reason: "not UTF-8".to_owned(),
         });
-        let twice = self.twice.iter().map(|(setting, names)| ConfigError::Syntax {
+        let twice = self.twice.iter().map(|(key, names)| ConfigError::Syntax {
             origin: format!("environment variables {}", short(&names.join(", "))),
-            reason: format!("all set {}: unset all but one", setting.key),
+            reason: format!("all set {key}: unset all but one"),
         });
         unreadable.chain(twice).collect()
     }
@@ -125,6 +132,12 @@ impl Environment {
     pub(super) fn merge(&self, values: &mut Values) {
         for (setting, text) in &self.values {
             values.set(setting, setting.read_text(text), setting.variable());
+        }
+        for (name, setting, text) in &self.webhooks {
+            let variable = setting
+                .variable()
+                .replacen("__NAME__", &format!("__{}__", name.to_uppercase()), 1);
+            values.webhook(name).set(setting, setting.read_text(text), variable);
         }
     }
 }

@@ -38,7 +38,7 @@ pub use blindbit_url::{WrongUrl, check_url};
 pub use changes::{CHANGES_FILE, Changes};
 pub use config::{
     AllowPrivate, Auth, BitcoinCore, Config, Credentials, DetachedConfig, ElectrumBackend, ElectrumConfig, IndexConfig,
-    MeshConfig, RetentionConfig, TlsFiles, WalletConfig, WalletKeys,
+    MeshConfig, RetentionConfig, TlsFiles, WalletConfig, WalletKeys, WebhookConfig, WebhookUrl,
 };
 pub use data_dir::{DataDir, DataDirError, LOCK_FILE, default_data_dir};
 pub use environment::UnknownVariable;
@@ -55,6 +55,6 @@ pub use peer_address::{PeerAddress, host_and_port, url_of, without_scheme};
 pub use reference::{reference, template};
 pub use secret::Secret;
 pub use setting::{Change, Effect, Kind, Setting};
-pub use settings::{GROUPS, TABLE};
+pub use settings::{GROUPS, TABLE, WEBHOOK_TABLE};
 pub use trusted_proxies::{ForwardingHeader, TrustedProxies};
 pub use whole_number::whole;

@@ -6,6 +6,7 @@ mod keys;
 mod log;
 mod node;
 mod proxy;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -21,6 +22,7 @@ pub(crate) use keys::{scan_key, spend_key};
 pub(crate) use log::{level, unknown_targets};
 pub(crate) use node::{node_url, node_wallet, oracle_url, zmq_url};
 pub(crate) use proxy::proxy;
+pub(crate) use webhook::{webhook_disable_after, webhook_events, webhook_secrets, webhook_url};
 
 use crate::config::{AllowPrivate, WalletMode};
 use crate::data_dir::home;

@@ -1,7 +1,7 @@
 //! Texts generated from the table: the file that `sdk_relay init` writes, and `docs/configuration.md`.
 
 use crate::setting::{Effect, Kind, Setting};
-use crate::settings::{GROUPS, TABLE};
+use crate::settings::{GROUPS, TABLE, WEBHOOK_ABOUT, WEBHOOK_TABLE};
 
 /// Longest line of the file.
 const WIDTH: usize = 120;
@@ -44,6 +44,14 @@ pub fn template() -> String {
             file.push_str(&format!("# {} = {}\n", setting.name(), setting.kind.default().shown()));
         }
     }
+    // Indented: without a name, they are no settings.
+    file.push_str(&format!("\n# {WEBHOOK_ABOUT}\n#     [webhooks.NAME]\n"));
+    for setting in WEBHOOK_TABLE {
+        let name = setting.key.rsplit('.').next().unwrap_or(setting.key);
+        file.push('\n');
+        comment(&mut file, setting);
+        file.push_str(&format!("#     {name} = {}\n", setting.kind.default().shown()));
+    }
     file
 }
 
@@ -57,6 +65,11 @@ pub fn reference() -> String {
         }
         of(group).for_each(|setting| section(&mut page, setting));
     }
+    page.push_str(&format!(
+        "\n## `[webhooks.NAME]`\n\n{WEBHOOK_ABOUT} A name has at most 32 lower-case letters, digits, `-` and `_`. There may be 64.\n\
+         [Webhooks](webhooks.md) shows how to set one up.\n"
+    ));
+    WEBHOOK_TABLE.iter().for_each(|setting| section(&mut page, setting));
     page
 }
 

@@ -15,7 +15,7 @@ use sdk_relay_bip352::Fast;
 use sdk_relay_chain::node::ZmqAddress;
 use sdk_relay_platform::net::Proxy;
 
-use crate::config::{AllowPrivate, ElectrumBackend, WalletMode};
+use crate::config::{AllowPrivate, ElectrumBackend, WalletMode, WebhookUrl};
 use crate::ip_network::IpNetwork;
 use crate::network::Network;
 use crate::read;
@@ -43,16 +43,16 @@ const MILLION: u64 = 1_000_000;
 /// now).
 const MAX_HEIGHT: u64 = 500_000_000;
 
-/// Defines a static for each row, and [`TABLE`] with all of them.
+/// Defines a static for each row, and a table with all of them.
 macro_rules! settings {
-    ($($(#[doc = $line:literal])+ $name:ident: $means:ty = $key:expr;)+) => {
+    ($(#[doc = $about:literal])+ $table:ident; $($(#[doc = $line:literal])+ $name:ident: $means:ty = $key:expr;)+) => {
         $(
             $(#[doc = $line])+
             pub(crate) static $name: Key<$means> = $key.row(&[$($line),+], |value| $name.read(value).map(drop));
         )+
 
-        /// All settings, in the order in which `GET /config` shows them.
-        pub static TABLE: &[&Setting] = &[$(&$name.setting),+];
+        $(#[doc = $about])+
+        pub static $table: &[&Setting] = &[$(&$name.setting),+];
     };
 }
 
@@ -78,6 +78,9 @@ pub static GROUPS: &[(&str, &str)] = &[
 ];
 
 settings! {
+    /// All settings, in the order in which `GET /config` shows them, but those of [`WEBHOOK_TABLE`].
+    TABLE;
+
     /// Name of this relay in the mesh. Empty: derived from the wallet's key, or without a
     /// wallet from `mesh.key`.
     RELAY_ID: Option<String> =
@@ -422,6 +425,53 @@ settings! {
 
     /// Run on an embedded development chain, without a node. The network is then regtest.
     STANDALONE: bool = flag("standalone", false).flag("--standalone").changes(AtRestart, |c| c.standalone.into());
+}
+
+/// The title of [`WEBHOOK_TABLE`].
+pub(crate) const WEBHOOK_ABOUT: &str = "An endpoint that events are posted to, one table for each; NAME is its name.";
+
+settings! {
+    /// The settings of each webhook, `webhooks.NAME.KEY`. Each webhook has a table of its own, with a name that the
+    /// operator chooses, instead of `NAME`.
+    WEBHOOK_TABLE;
+
+    /// URL that the events are posted to, without a user and password: `https://HOST/PATH`. `http://` is for this
+    /// machine and for onion services; see `allow_plaintext`. A redirect is not followed.
+    WEBHOOK_URL: Option<WebhookUrl> =
+        text("webhooks.NAME.url", "", "the URL of an endpoint, https://HOST/PATH", read::webhook_url);
+
+    /// Types of events to post, such as `payment.detected`, or `payment.*`, `block.*` and `relay.*` for all of a kind.
+    /// Empty: `payment.*`, which are the payments to the relay's own wallets.
+    WEBHOOK_EVENTS: Vec<&'static str> =
+        list("webhooks.NAME.events", "types of events, such as payment.detected or payment.*", read::webhook_events);
+
+    /// Secret that the messages are signed with, as the endpoint knows it: `whsec_` and 24 to 64 bytes in base64, or
+    /// `whsk_` and a private key of ed25519 in base64, whose public key `GET /webhooks` shows. While you replace one,
+    /// set both, with a space in between: messages then have a signature of each. At most 4.
+    WEBHOOK_SECRET: Vec<Secret> = text(
+        "webhooks.NAME.secret",
+        "",
+        "whsec_ and 24 to 64 bytes in base64, or whsk_ and 32 or 64 bytes; several with a space in between",
+        read::webhook_secrets,
+    )
+    .secret();
+
+    /// SOCKS proxy on the way to the endpoint, as in `bitcoin_core.proxy`. An `.onion` address in `url` needs it.
+    /// Empty: none.
+    WEBHOOK_PROXY: Option<Proxy> = text("webhooks.NAME.proxy", "", PROXY, read::proxy);
+
+    /// Whether `url` may begin with `http://` for another machine. Everybody on the way can read the events then, but
+    /// not change them: the endpoint checks the signature.
+    WEBHOOK_PLAINTEXT: bool = flag("webhooks.NAME.allow_plaintext", false);
+
+    /// Longest pause between two attempts to post a message. The first pauses are shorter: 5 s, then each is four times
+    /// the one before. The endpoint may ask for a longer one, up to a day, with `Retry-After`.
+    WEBHOOK_RETRY: Duration = whole("webhooks.NAME.retry_interval", 3600, 1, DAY, read::seconds).unit("seconds");
+
+    /// Disable the webhook once every attempt has failed for this long, since the relay started. 0: never; the relay
+    /// tries on, and reports it in `/health`. An endpoint that answers with 410 is disabled in any case.
+    WEBHOOK_DISABLE: Option<Duration> =
+        whole("webhooks.NAME.disable_after", 0, 0, 8760, read::webhook_disable_after).unit("hours");
 }
 
 #[cfg(test)]

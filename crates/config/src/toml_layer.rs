@@ -69,6 +69,10 @@ impl TomlLayer<'_> {
             // A quoted "sync.interval" is one name, not a key.
             let setting = names::setting(&key).filter(|_| !name.contains('.'));
             let is_group = prefix.is_empty() && GROUPS.iter().any(|(group, _)| *group == name);
+            if prefix.is_empty() && name == names::WEBHOOKS {
+                self.webhooks(values, item, &origin, wrong);
+                continue;
+            }
             match (setting, item.as_table_like()) {
                 (Some(setting), _) => {
                     let value = setting.read_toml(item).map_err(|wrong| wrong.found(self.quote(item)));
@@ -89,6 +93,50 @@ impl TomlLayer<'_> {
                         origin,
                         reason: names::unknown(&key),
                     });
+                }
+            }
+        }
+    }
+
+    /// The tables `[webhooks.NAME]`.
+    fn webhooks(&self, values: &mut Values, all: &Item, origin: &str, wrong: &mut Vec<ConfigError>) {
+        let no_table = |origin: String, key: String| ConfigError::Value {
+            origin,
+            // It may be a misplaced secret.
+            found: "…".to_owned(),
+            expected: "expected a table for each webhook: [webhooks.NAME], and its settings in the lines below"
+                .to_owned(),
+            key,
+        };
+        let Some(tables) = all.as_table_like() else {
+            wrong.push(no_table(origin.to_owned(), names::WEBHOOKS.to_owned()));
+            return;
+        };
+        for (name, item) in tables.iter() {
+            let written = tables.get_key_value(name).and_then(|(key, _)| key.span());
+            let origin = self.at(written.or_else(|| item.span()));
+            if !names::is_webhook_name(name) {
+                let reason = names::wrong_webhook_name(name);
+                wrong.push(ConfigError::Syntax { origin, reason });
+                continue;
+            }
+            let Some(table) = item.as_table_like() else {
+                wrong.push(no_table(origin, format!("{}.{name}", names::WEBHOOKS)));
+                continue;
+            };
+            let webhook = values.webhook(name);
+            for (key, item) in table.iter() {
+                let written = table.get_key_value(key).and_then(|(key, _)| key.span());
+                let origin = self.at(written.or_else(|| item.span()));
+                match names::webhook_setting(key) {
+                    Some(setting) => {
+                        let value = setting.read_toml(item).map_err(|wrong| wrong.found(self.quote(item)));
+                        webhook.set(setting, value, origin);
+                    }
+                    None => wrong.push(ConfigError::Syntax {
+                        origin,
+                        reason: names::unknown_of_webhook(name, key),
+                    }),
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::ConfigError;
 use crate::origins::Origins;
 use crate::setting::{Key, Setting};
-use crate::settings::TABLE;
+use crate::settings::{TABLE, WEBHOOK_TABLE};
 use crate::value::{Value, Wrong};
 
 /// The values that are set.
@@ -14,7 +14,14 @@ pub(crate) struct Values {
     entries: BTreeMap<&'static str, Entry>,
     /// The file, if there is one: the origin of a value that is not set.
     file: Option<String>,
+    /// The tables of the webhooks, by their names.
+    webhooks: BTreeMap<String, Self>,
+    /// The name of a webhook, in its table.
+    name: Option<String>,
 }
+
+/// What the keys of [`WEBHOOK_TABLE`] have instead of a name.
+const ANY_NAME: &str = ".NAME.";
 
 /// A value and its origin. Overridden values are not checked: a wrong value is an error only if it is effective.
 #[derive(Clone)]
@@ -55,6 +62,25 @@ impl Values {
         read.map_err(|wrong| self.error(setting, wrong))
     }
 
+    /// The table of a webhook, which is empty if it is new.
+    pub(crate) fn webhook(&mut self, name: &str) -> &mut Self {
+        let new = || Self {
+            name: Some(name.to_owned()),
+            ..Self::default()
+        };
+        self.webhooks.entry(name.to_owned()).or_insert_with(new)
+    }
+
+    /// The tables of all webhooks, by their names.
+    pub(crate) fn webhooks(&self) -> impl Iterator<Item = (&str, &Self)> {
+        self.webhooks.iter().map(|(name, values)| (name.as_str(), values))
+    }
+
+    /// Origin of a table: that of one of its values.
+    pub(crate) fn any_origin(&self) -> Option<&str> {
+        self.entries.values().next().map(|entry| entry.origin.as_str())
+    }
+
     /// The errors of the values that are set, each checked on its own.
     pub(crate) fn wrong_values(&self) -> Vec<ConfigError> {
         let error = |setting: &&'static Setting| {
@@ -64,7 +90,9 @@ impl Values {
             };
             Some(self.error(setting, wrong))
         };
-        TABLE.iter().filter_map(error).collect()
+        let of_webhooks = self.webhooks.values().flat_map(Self::wrong_values);
+        let own = TABLE.iter().chain(WEBHOOK_TABLE).filter_map(error);
+        own.chain(of_webhooks).collect()
     }
 
     /// The value as set, without a check.
@@ -90,9 +118,17 @@ impl Values {
         };
         ConfigError::Value {
             origin: self.origin(setting.key),
-            key: setting.key.to_owned(),
+            key: self.full_key(setting),
             found,
             expected: wrong.expected.unwrap_or_else(|| setting.expected()),
+        }
+    }
+
+    /// The key, with the name of the webhook that this table is of.
+    fn full_key(&self, setting: &Setting) -> String {
+        match &self.name {
+            Some(name) => setting.key.replacen(ANY_NAME, &format!(".{name}."), 1),
+            None => setting.key.to_owned(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Every configuration and every setting that the documentation shows is one of the program.
 
-use sdk_relay_config::{Config, ConfigError, Loader, Overrides, TABLE};
+use sdk_relay_config::{Config, ConfigError, Loader, Overrides, TABLE, WEBHOOK_TABLE};
 
 use crate::page::pages;
 
@@ -88,7 +88,15 @@ fn every_setting_named_in_the_pages_exists() {
                 _ => continue,
             };
             count += 1;
-            if !OTHERS.contains(&named.as_str()) && !TABLE.iter().any(|setting| setting.key == named) {
+            let is_of_webhook = named
+                .strip_prefix("webhooks.")
+                .and_then(|rest| rest.split_once('.'))
+                .is_some_and(|(_, name)| {
+                    let key = format!("webhooks.NAME.{name}");
+                    WEBHOOK_TABLE.iter().any(|setting| setting.key == key)
+                });
+            if !is_of_webhook && !OTHERS.contains(&named.as_str()) && !TABLE.iter().any(|setting| setting.key == named)
+            {
                 problems.push(format!("{}:{line}: there is no setting {named}", page.path.display()));
             }
         }

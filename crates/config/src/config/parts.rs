@@ -98,6 +98,56 @@ pub struct ElectrumBackend {
     pub target: String,
 }
 
+/// A webhook: an endpoint that events are posted to.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub url: WebhookUrl,
+    /// The types of events that it gets, of [`WEBHOOK_TYPES`](sdk_relay_protocol::http::WEBHOOK_TYPES).
+    pub events: Vec<&'static str>,
+    /// What its messages are signed with: at least one secret, in the form of Standard Webhooks.
+    pub secrets: Vec<Secret>,
+    /// The SOCKS proxy on the way to it.
+    pub proxy: Option<Proxy>,
+    /// The longest pause between two attempts, unless the endpoint asks for a longer one.
+    pub retry_interval: Duration,
+    /// It is disabled after its attempts have failed for this long; `None`: never.
+    pub disable_after: Option<Duration>,
+}
+
+/// URL of an endpoint. Its path and its query may hold a secret: `Debug` and `Display` omit them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookUrl {
+    pub(crate) whole: String,
+    /// `https://HOST:PORT`, as written.
+    pub(crate) origin: String,
+    /// The name or address, in brackets if it is an IPv6 address.
+    pub(crate) host: String,
+    pub(crate) is_https: bool,
+}
+
+impl WebhookUrl {
+    /// The whole URL. Not for logs and errors.
+    pub fn expose(&self) -> &str {
+        &self.whole
+    }
+}
+
+impl std::fmt::Display for WebhookUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let has_more = self.whole.trim_end_matches('/') != self.origin;
+        write!(f, "{}{}", self.origin, if has_more { "/…" } else { "" })
+    }
+}
+
+impl std::fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 /// Source of the certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsFiles {

@@ -46,6 +46,7 @@ const CRATES: &[&str] = &[
     "sdk_relay_supervisor",
     "sdk_relay_telemetry",
     "sdk_relay_transport",
+    "sdk_relay_webhooks",
     "sdk_relay_ws",
 ];
 

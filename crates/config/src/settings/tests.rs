@@ -131,6 +131,57 @@ fn every_key_has_an_effect_from_the_file_and_from_the_environment() {
     }
 }
 
+/// Other values of each setting of a webhook, and what makes them valid.
+const WEBHOOK_SAMPLES: &[(&str, &str, &str)] = &[
+    ("url", "\"https://other.example/\"", ""),
+    ("events", "[\"block.mined\"]", ""),
+    ("secret", "\"whsec_YWJjZGVmYWJjZGVmYWJjZGVmYWJjZGVm\"", ""),
+    ("proxy", "\"socks5://tor:9050\"", ""),
+    ("allow_plaintext", "true", "http://far.example/"),
+    ("retry_interval", "60", ""),
+    ("disable_after", "72", ""),
+];
+
+#[test]
+fn every_key_of_a_webhook_has_an_effect_from_the_file_and_from_the_environment() {
+    assert_eq!(WEBHOOK_SAMPLES.len(), WEBHOOK_TABLE.len());
+    for ((key, value, url), setting) in WEBHOOK_SAMPLES.iter().zip(WEBHOOK_TABLE) {
+        assert_eq!(setting.key, format!("webhooks.NAME.{key}"));
+        let url = if url.is_empty() { "https://shop.example/" } else { url };
+        let with = |line: &str| {
+            let mut toml = format!("[webhooks.shop]\n{line}\n");
+            for (other, value) in [("url", url), ("secret", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3")] {
+                if other != *key || line.is_empty() {
+                    toml.push_str(&format!("{other} = \"{value}\"\n"));
+                }
+            }
+            toml
+        };
+        let exposed = |config: &Config| {
+            let secrets: Vec<_> = config.webhooks[0]
+                .secrets
+                .iter()
+                .map(|s| s.expose().to_owned())
+                .collect();
+            format!("{} {secrets:?}", meaning(config))
+        };
+        let set = from(&with(&format!("{key} = {value}")), &[]).unwrap();
+        let unset = from(&with(""), &[]);
+        assert!(
+            unset.is_err() || exposed(&unset.unwrap()) != exposed(&set),
+            "{key} has no effect"
+        );
+        let variable = setting.variable().replace("NAME", "SHOP");
+        let text = value.trim_matches(['[', ']', '"']);
+        let by_variable = from(&with(""), &[(&variable, text)]).unwrap();
+        assert_eq!(exposed(&by_variable), exposed(&set), "{key}");
+        assert!(!setting.is_secret || !format!("{set:?}").contains(text), "{key}");
+        let wrong = message(&with(""), &[(&variable, "5ec2e7")]);
+        let start = format!("{variable}: webhooks.shop.{key} = ");
+        assert!(wrong.contains(&start), "{wrong}");
+    }
+}
+
 #[test]
 fn every_row_is_complete() {
     let keys: BTreeSet<_> = TABLE.iter().map(|s| s.key).collect();
@@ -176,6 +227,18 @@ fn every_row_is_complete() {
                 "{key}"
             );
         }
+    }
+    for setting in WEBHOOK_TABLE {
+        let key = setting.key;
+        assert!(
+            key.starts_with("webhooks.NAME.") && setting.description().ends_with('.'),
+            "{key}"
+        );
+        assert_eq!(setting.is_secret, key.ends_with("secret"), "{key}");
+        assert!(
+            setting.check(&setting.kind.default()).is_ok() && setting.change.is_none(),
+            "{key}"
+        );
     }
     for (group, about) in GROUPS {
         assert!(
