@@ -26,7 +26,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use hyper::header::HeaderMap;
 use hyper::{StatusCode, Version};
-use sdk_relay_http_common::Edge;
+use sdk_relay_http_common::{Access, Edge};
 use sdk_relay_transport::AnswerShare;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate};
@@ -84,7 +84,7 @@ impl Oracle {
     pub fn edge(&self) -> Edge {
         Edge {
             routes: routes(&self.handles).with_state(Arc::clone(&self.handles)),
-            needs_read_token: true,
+            access: Access::Read,
             any_page_posts: &ANY_PAGE_POSTS,
             description: Described::openapi(),
             rate_limiter: Some(Box::new(self.pacer.clone())),

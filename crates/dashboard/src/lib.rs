@@ -10,7 +10,7 @@ mod page;
 
 use axum::Router;
 use axum::routing::get;
-use sdk_relay_http_common::Edge;
+use sdk_relay_http_common::{Access, Edge};
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -24,7 +24,7 @@ pub fn edge() -> Edge {
             .route("/", get(page::root))
             .route("/dashboard", get(page::dashboard))
             .route("/dashboard/{version}/{file}", get(assets::asset)),
-        needs_read_token: false,
+        access: Access::Open,
         any_page_posts: &[],
         description: Described::openapi(),
         rate_limiter: None,

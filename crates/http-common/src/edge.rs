@@ -14,8 +14,8 @@ use utoipa::openapi::OpenApi;
 pub struct Edge {
     /// Its routes, with their state.
     pub routes: Router,
-    /// Whether they need `auth.read_token`, if it is set.
-    pub needs_read_token: bool,
+    /// Who may use them.
+    pub access: Access,
     /// Paths that a web page of any origin may post to: these requests do not change the relay.
     pub any_page_posts: &'static [&'static str],
     /// Its part of `/openapi.json`: its paths, schemas and tags.
@@ -24,11 +24,22 @@ pub struct Edge {
     pub rate_limiter: Option<Box<dyn RateLimiter>>,
 }
 
+/// Who may use the routes of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// Those who may read: with `auth.read_token`, if it is set.
+    Read,
+    /// The administrator.
+    Admin,
+}
+
 impl fmt::Debug for Edge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Edge")
             .field("routes", &self.routes)
-            .field("needs_read_token", &self.needs_read_token)
+            .field("access", &self.access)
             .finish_non_exhaustive()
     }
 }

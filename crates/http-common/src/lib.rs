@@ -17,6 +17,6 @@ pub mod unread;
 pub use body::{Body, Bytes};
 pub use conditional::has_tag;
 pub use description::gathered;
-pub use edge::{Edge, RateLimiter};
+pub use edge::{Access, Edge, RateLimiter};
 pub use json::{Json, json_text};
 pub use problem::ApiError;

@@ -39,7 +39,7 @@ use hyper::StatusCode;
 
 use openapi::Document;
 use sdk_relay_echo::short;
-use sdk_relay_http_common::{ApiError, Edge};
+use sdk_relay_http_common::{Access, ApiError, Edge};
 
 use state::Shared;
 
@@ -64,12 +64,12 @@ pub fn api(handles: Handles, mut edges: Vec<Edge>) -> Front {
 /// All routes. A layer costs two allocations per request, a significant part of a small answer: common processing is in
 /// [`Front`], and layers apply only to routes that need them.
 fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
-    let admin = Router::new()
+    let mut admin = Router::new()
         .route("/config", put(config::change))
         .route("/restart", post(restart::restart))
         .route("/sync/force", post(force::force))
         .route("/logs", get(logs::logs))
-        .route_layer(from_fn_with_state(state.clone(), access::admin));
+        .with_state(state.clone());
     let mut posting = Router::new().route("/tx", post(tx::broadcast));
     if state.0.dev.is_some() {
         let dev = Router::new()
@@ -98,12 +98,13 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
         .with_state(state.clone());
     let mut open = Router::new();
     for edge in edges {
-        if edge.needs_read_token {
-            reading = reading.merge(edge.routes);
-        } else {
-            open = open.merge(edge.routes);
+        match edge.access {
+            Access::Open => open = open.merge(edge.routes),
+            Access::Read => reading = reading.merge(edge.routes),
+            Access::Admin => admin = admin.merge(edge.routes),
         }
     }
+    let admin = admin.route_layer(from_fn_with_state(state.clone(), access::admin));
     // Tokens are read at the start only.
     if state.0.settings.now().auth.read_token.is_some() {
         reading = reading.route_layer(from_fn_with_state(state.clone(), access::read));
@@ -122,7 +123,7 @@ fn routes(state: &Shared, document: Document, edges: Vec<Edge>) -> Router {
         .merge(watches.with_state(state.clone()))
         .merge(described)
         .merge(reading)
-        .merge(admin.with_state(state.clone()))
+        .merge(admin)
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
 }

@@ -16,7 +16,7 @@ use sdk_relay_service::RequestHost;
 use crate::watches;
 
 /// Reads that require administration.
-const ADMIN_READS: [&str; 1] = ["/logs"];
+const ADMIN_READS: [&str; 2] = ["/logs", "/webhooks"];
 /// How long a browser may cache the answer of a preflight.
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 /// Browsers also send it with requests without `Origin`, such as those for images.

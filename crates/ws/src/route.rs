@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use hyper_util::rt::TokioIo;
-use sdk_relay_http_common::{ApiError, Edge};
+use sdk_relay_http_common::{Access, ApiError, Edge};
 use sdk_relay_service::may_read;
 use sdk_relay_transport::{ClientAddress, FinalWrites, ListenerState};
 use utoipa::OpenApi;
@@ -33,7 +33,7 @@ pub fn edge(handles: &Arc<Handles>) -> Edge {
             .route("/ws", get(open))
             .merge(described)
             .with_state(Arc::clone(handles)),
-        needs_read_token: false,
+        access: Access::Open,
         any_page_posts: &[],
         description: Described::openapi(),
         rate_limiter: None,
