@@ -17,6 +17,8 @@ use sdk_relay_transport::tls;
 
 /// Name of the event log in the data directory.
 pub const STORE_FILE: &str = "relay.redb";
+/// Name of the file with the positions of the webhooks in the data directory.
+pub const WEBHOOKS_FILE: &str = "webhooks.json";
 /// Name of the directory of the tweak index in the data directory.
 pub const INDEX_DIRECTORY: &str = "index";
 
@@ -117,6 +119,9 @@ pub(crate) fn check(config: &Config) -> Vec<ConfigError> {
         directory.join(sdk_relay_mesh_net::NAMES_FILE),
     ];
     files.extend(tls::own_files(config));
+    if !config.webhooks.is_empty() {
+        files.push(directory.join(WEBHOOKS_FILE));
+    }
     if config.standalone {
         files.push(directory.join(sdk_relay_devchain::FILE_NAME));
     }

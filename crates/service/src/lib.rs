@@ -35,7 +35,7 @@ pub use node_figures::node_figures;
 pub use request_host::{CheckedHost, HostError, RequestHost};
 pub use restart::{DRAIN_WITHIN, Restart};
 pub use settings::{ChangeError, Changed, ReloadError, Settings, shown};
-pub use sources::Sources;
+pub use sources::{Problems, Sources};
 pub use status::{Condition, Status};
 
 /// Identity of a relay.

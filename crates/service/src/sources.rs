@@ -16,6 +16,12 @@ use crate::failure::Failure;
 use crate::restart::Restart;
 use crate::settings::Settings;
 
+/// A part of the relay that the status knows only for its problems.
+pub trait Problems: Send + Sync {
+    /// What an operator has to know: one sentence each, with what to do.
+    fn problems(&self) -> Vec<String>;
+}
+
 /// Sources of the reports.
 pub struct Sources {
     /// The configuration, as it is now.
@@ -46,6 +52,8 @@ pub struct Sources {
     pub mesh: Arc<Mesh>,
     /// TLS of both ports; `None` for plain text.
     pub tls: Option<Tls>,
+    /// Other parts with problems that concern the operator only.
+    pub others: Vec<Arc<dyn Problems>>,
     /// When the relay started.
     pub started: Instant,
     /// Failed part of the relay.

@@ -102,6 +102,7 @@ impl Status {
         problems.extend(self.signals());
         problems.extend(self.0.mesh.problems());
         problems.extend(self.0.tls.as_ref().and_then(Tls::problem));
+        problems.extend(self.0.others.iter().flat_map(|part| part.problems()));
         problems.extend(self.0.restart.given_up().map(|reason| {
             format!("the last restart was abandoned, and the relay continues with its previous configuration: {reason}")
         }));
