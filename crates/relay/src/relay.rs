@@ -166,5 +166,10 @@ impl Relay {
         if !matches!(timeout(JOIN_WITHIN, saved).await, Ok(Ok(()))) {
             tracing::error!("the last syncs could not be written to the sync history");
         }
+        let webhooks = self.service.parts.webhooks.clone();
+        let saved = blocking::spawn(move || webhooks.save());
+        if !matches!(timeout(JOIN_WITHIN, saved).await, Ok(Ok(Ok(())))) {
+            tracing::error!("the last positions of the webhooks could not be written; some messages are posted again");
+        }
     }
 }

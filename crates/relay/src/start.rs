@@ -8,6 +8,7 @@ use sdk_relay_detect::begin_log;
 use sdk_relay_events::Hub;
 use sdk_relay_platform::clock;
 use sdk_relay_service::{data_files, preflight};
+use sdk_relay_store::EventLog;
 use sdk_relay_telemetry::{LogTap, register_build};
 use sdk_relay_transport::{Ports, Tls};
 
@@ -24,6 +25,7 @@ use crate::wiring::service::{self, open_service};
 use crate::wiring::sockets::open_sockets;
 use crate::wiring::store::{open_store, recent_blocks};
 use crate::wiring::wallet::open_wallet;
+use crate::wiring::webhooks::{open_webhooks, spawn_webhooks};
 
 impl Relay {
     /// Starts a relay. When this returns, its ports are open; `/health/ready` answers when it follows the tip.
@@ -77,6 +79,15 @@ impl Relay {
             timeouts.mesh,
         )?;
 
+        let webhooks = open_webhooks(
+            &config,
+            data_dir.path(),
+            Arc::clone(&store) as Arc<dyn EventLog>,
+            &hub,
+            &metrics.webhooks,
+            timeouts.webhooks,
+        )?;
+
         let parts = Parts::default();
         let supervisor = &parts.supervisor;
         let starting = supervisor.start_guard();
@@ -112,6 +123,7 @@ impl Relay {
             index: indexing.index,
             oracle: indexing.oracle,
             mesh,
+            webhooks,
             dev,
             log,
             metrics,
@@ -133,6 +145,7 @@ impl Relay {
             &service.parts.hub,
             supervisor,
         );
+        spawn_webhooks(&service.parts.webhooks, supervisor);
         let servers = serve(&service, sockets, tls.clone(), registries, supervisor)?;
         starting.started();
         Ok(Self {

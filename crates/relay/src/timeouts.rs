@@ -13,4 +13,6 @@ pub struct Timeouts {
     pub blindbit: sdk_relay_blindbit::Timeouts,
     /// Electrum clients, and what they wait for.
     pub electrum: sdk_relay_electrum::Timeouts,
+    /// Endpoints of webhooks.
+    pub webhooks: sdk_relay_webhooks::Timeouts,
 }

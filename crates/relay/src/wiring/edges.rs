@@ -167,6 +167,7 @@ impl Service {
             oracle.edge(),
             sdk_relay_ws::edge(websockets),
             sdk_relay_dashboard::edge(),
+            self.parts.webhooks.edge(),
         ];
         let figures = Figures {
             registry: registries.public,

@@ -15,6 +15,7 @@ use sdk_relay_service::node_figures;
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_telemetry::{NodeFigures, Rate, Timings, Traffic, Vitals};
 use sdk_relay_transport::InputMetrics;
+use sdk_relay_webhooks::WebhookMetrics;
 use tokio::sync::watch;
 
 /// The registries of `GET /metrics`.
@@ -32,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) http: HttpMetrics,
     pub(crate) electrum: ElectrumMetrics,
     pub(crate) grpc: GrpcMetrics,
+    pub(crate) webhooks: WebhookMetrics,
     pub(crate) mesh: Arc<MeshMetrics>,
     pub(crate) detection: Arc<DetectionMetrics>,
     pub(crate) vitals: Arc<Vitals>,
@@ -41,7 +43,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers the counters, those of gRPC if it is configured. `tip` is the highest block that the event log has.
+    /// Registers the counters, those of gRPC and of webhooks if they are configured. `tip` is the highest block that
+    /// the event log has.
     pub(crate) fn new(tip: Option<u32>, config: &Config, registries: &mut Registries) -> Self {
         let Registries { public, private } = registries;
         let traffic = Arc::<Traffic>::default();
@@ -57,6 +60,10 @@ impl Metrics {
         if config.blindbit_grpc.is_some() {
             grpc.register(public);
         }
+        let webhooks = WebhookMetrics::default();
+        if !config.webhooks.is_empty() {
+            webhooks.register(private);
+        }
         let mesh = Arc::new(MeshMetrics::new(Arc::clone(&traffic)));
         mesh.register(public);
         let detection = Arc::<DetectionMetrics>::default();
@@ -69,6 +76,7 @@ impl Metrics {
             http,
             electrum,
             grpc,
+            webhooks,
             mesh,
             detection,
             vitals: Arc::new(Vitals::new(tip)),

@@ -11,3 +11,4 @@ pub(crate) mod service;
 pub(crate) mod sockets;
 pub(crate) mod store;
 pub(crate) mod wallet;
+pub(crate) mod webhooks;

@@ -17,6 +17,7 @@ use sdk_relay_service::{FirstBlocks, Identity, MeshHost, Restart, Settings, Sour
 use sdk_relay_supervisor::Supervisor;
 use sdk_relay_telemetry::{LogTap, Process};
 use sdk_relay_transport::{AnswerBudget, InputBudget, Tls};
+use sdk_relay_webhooks::Webhooks;
 use tokio::sync::watch;
 
 use super::mesh::MeshHandles;
@@ -45,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) index: Option<Index>,
     pub(crate) oracle: Option<Arc<Oracle>>,
     pub(crate) mesh: MeshHandles,
+    pub(crate) webhooks: Webhooks,
     pub(crate) dev: Option<Arc<DevTools>>,
     pub(crate) log: LogTap,
     pub(crate) metrics: Metrics,
@@ -89,6 +91,7 @@ pub(crate) fn open_service(
         rate: Arc::clone(&metrics.rate),
         mesh: Arc::clone(&parts.mesh.mesh),
         tls: parts.tls.clone(),
+        others: vec![Arc::new(parts.webhooks.clone())],
         started,
         failure: supervisor.failures(),
     });
