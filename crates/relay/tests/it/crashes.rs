@@ -4,7 +4,7 @@
 //! Actions and the moments of kills are derived from a seed. A failure prints it; `RELAY_TEST_SEED=N` repeats the run,
 //! as far as timing allows.
 
-mod embedded;
+pub(crate) mod embedded;
 mod node;
 
 use std::time::Duration;
@@ -18,20 +18,20 @@ const KILLS: usize = 20;
 
 /// Delay of the kill in microseconds after the actions start: from the first instruction of a commit to several
 /// payments later.
-const KILL_AFTER: std::ops::RangeInclusive<f64> = 10.0..=50_000.0;
+pub(crate) const KILL_AFTER: std::ops::RangeInclusive<f64> = 10.0..=50_000.0;
 
 /// Delay in microseconds of a kill during the start: within it, the debug build opens its store, catches up and scans
 /// the mempool.
 const CUT_START_AFTER: std::ops::RangeInclusive<f64> = 2_000.0..=300_000.0;
 
 /// Random numbers from a seed that a failing test prints.
-struct Chance {
+pub(crate) struct Chance {
     rng: StdRng,
     seed: u64,
 }
 
 impl Chance {
-    fn new() -> Chance {
+    pub(crate) fn new() -> Chance {
         let seed = match std::env::var("RELAY_TEST_SEED") {
             Ok(text) => text.parse().expect("RELAY_TEST_SEED is a number"),
             Err(_) => random(),
@@ -41,7 +41,7 @@ impl Chance {
     }
 
     /// A uniform random number of `range`.
-    fn of<T, R>(&mut self, range: R) -> T
+    pub(crate) fn of<T, R>(&mut self, range: R) -> T
     where
         T: bitcoin::secp256k1::rand::distributions::uniform::SampleUniform,
         R: bitcoin::secp256k1::rand::distributions::uniform::SampleRange<T>,
@@ -50,12 +50,12 @@ impl Chance {
     }
 
     /// True `percent` times in a hundred.
-    fn percent(&mut self, percent: u32) -> bool {
+    pub(crate) fn percent(&mut self, percent: u32) -> bool {
         self.rng.gen_ratio(percent, 100)
     }
 
     /// A random delay, uniform in its order of magnitude: most of the work happens in the shortest ones.
-    fn delay(&mut self, micros: std::ops::RangeInclusive<f64>) -> Duration {
+    pub(crate) fn delay(&mut self, micros: std::ops::RangeInclusive<f64>) -> Duration {
         let exponent = self.rng.gen_range(micros.start().ln()..=micros.end().ln());
         Duration::from_secs_f64(exponent.exp() / 1e6)
     }
@@ -70,7 +70,7 @@ impl Drop for Chance {
 }
 
 /// Kills the relay after `delay`, on a separate thread: the clock of tokio has a resolution of one millisecond.
-async fn kill_after(delay: Duration, mut relay: RelayProcess) -> RelayProcess {
+pub(crate) async fn kill_after(delay: Duration, mut relay: RelayProcess) -> RelayProcess {
     let killing = tokio::task::spawn_blocking(move || {
         std::thread::sleep(delay);
         relay.kill9();
@@ -80,7 +80,7 @@ async fn kill_after(delay: Duration, mut relay: RelayProcess) -> RelayProcess {
 }
 
 /// Starts the killed relay again, sometimes after a start that is interrupted by another kill.
-async fn start_again(relay: &mut RelayProcess, chance: &mut Chance) {
+pub(crate) async fn start_again(relay: &mut RelayProcess, chance: &mut Chance) {
     if chance.percent(40) {
         let delay = chance.delay(CUT_START_AFTER);
         // The timeout leaves the process running.

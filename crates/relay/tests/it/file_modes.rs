@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 use testkit::{Options, Payee, PooledNode, RelayOptions, RelayProcess, eventually, http_get, http_post, http_send};
 
 use crate::support::DEADLINE;
+use crate::webhooks::SECRET;
 
 const EXE: &str = env!("CARGO_BIN_EXE_sdk_relay");
 
 /// Everything that a relay creates in its data directory. `N` stands for a number. A new file needs a row here, and one
 /// in the table of `docs/operating.md`.
-const CREATED: [(&str, u32); 12] = [
+const CREATED: [(&str, u32); 13] = [
     ("devchain.dat", 0o600),
     ("index", 0o700),
     ("index/N.rows", 0o600),
@@ -30,6 +31,7 @@ const CREATED: [(&str, u32); 12] = [
     ("tls-self-signed.crt", 0o600),
     ("tls-self-signed.key", 0o600),
     ("wallet.key", 0o600),
+    ("webhooks.json", 0o600),
 ];
 
 /// A relay whose umask forbids nothing, in a directory that everybody may use.
@@ -41,6 +43,8 @@ fn careless(directory: &Path) -> RelayOptions {
         .arg(EXE)
         .data_dir(directory)
         .set("WALLET__MODE", "hot")
+        .set("WEBHOOKS__SHOP__URL", "http://127.0.0.1:1/")
+        .set("WEBHOOKS__SHOP__SECRET", SECRET)
 }
 
 fn chmod(path: &Path, mode: u32) {

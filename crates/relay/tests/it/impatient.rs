@@ -43,6 +43,11 @@ fn child() {
             timeouts.electrum.write = Duration::from_secs(2);
             timeouts.transport.input = INPUT;
         }
+        Ok("webhooks") => {
+            timeouts.webhooks.first_pause = Duration::from_millis(10);
+            timeouts.webhooks.longest_pause = Duration::from_millis(100);
+            timeouts.webhooks.attempt = Duration::from_secs(2);
+        }
         Ok("memory") => timeouts.blindbit.memory = Duration::from_secs(3),
         _ => return,
     }
@@ -75,6 +80,11 @@ pub(crate) fn with_electrum() -> RelayOptions {
     with("electrum").electrum()
 }
 
+/// A relay on its embedded chain that soon posts again what an endpoint has not accepted.
+pub(crate) fn with_webhooks() -> RelayOptions {
+    with("webhooks")
+}
+
 /// A relay that soon gives up a relay that does not answer, and soon binds the name of one that does.
 pub(crate) fn in_mesh() -> RelayOptions {
     with("mesh").set("STANDALONE", "false")
@@ -97,6 +107,7 @@ fn the_limits_of_a_relay_are_those_of_the_contract() {
         mesh,
         blindbit,
         electrum,
+        webhooks,
     } = Timeouts::default();
     let seconds = |limits: &[Duration]| limits.iter().map(Duration::as_secs).collect::<Vec<_>>();
     assert_eq!(
@@ -129,4 +140,13 @@ fn the_limits_of_a_relay_are_those_of_the_contract() {
         [600, 5, 20, 20, 20, 60, 1, 60, 2]
     );
     assert_eq!(electrum.first_notification, Duration::from_millis(250));
+    assert_eq!(
+        seconds(&[
+            webhooks.attempt,
+            webhooks.first_pause,
+            webhooks.proxied_attempt,
+            webhooks.longest_pause
+        ]),
+        [20, 5, 45, 24 * 3600]
+    );
 }

@@ -56,5 +56,6 @@ mod tls;
 mod tor;
 mod unread_answers;
 mod wallet_command;
+mod webhooks;
 mod websocket;
 mod wire;

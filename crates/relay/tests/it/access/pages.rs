@@ -70,6 +70,7 @@ async fn own_pages_and_those_of_cors_origins_can_administer() {
     for origin in [&own, app] {
         for (method, path) in [
             ("GET", "/logs"),
+            ("GET", "/webhooks"),
             ("PUT", "/config"),
             ("POST", "/sync/force"),
             ("POST", "/dev/mine"),

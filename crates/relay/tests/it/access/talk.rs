@@ -13,10 +13,11 @@ pub(crate) const TOKEN: &str = "admin-4be1c07d95f2a836";
 
 /// Requests that need no token from a local program, and a token from others. A restart ends the relay of the test, so
 /// it is last.
-pub(crate) const PRIVILEGED: [(&str, &str); 5] = [
+pub(crate) const PRIVILEGED: [(&str, &str); 6] = [
     ("PUT", "/config"),
     ("GET", "/logs"),
     ("HEAD", "/logs"),
+    ("GET", "/webhooks"),
     ("POST", "/sync/force"),
     ("POST", "/restart"),
 ];

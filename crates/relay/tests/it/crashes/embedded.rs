@@ -131,7 +131,7 @@ async fn get<T: DeserializeOwned>(http: &str, path: &str) -> T {
 }
 
 /// `None` if the relay was killed before its answer was complete.
-async fn post<T: DeserializeOwned>(http: &str, path: &str, body: Value) -> Option<T> {
+pub(crate) async fn post<T: DeserializeOwned>(http: &str, path: &str, body: Value) -> Option<T> {
     let host = http.strip_prefix("http://").expect("a URL");
     let body = body.to_string();
     let mut stream = TcpStream::connect(host).await.ok()?;

@@ -210,6 +210,11 @@ async fn every_request_and_every_answer_has_a_valid_example() {
         TxDetails,
         TxResponse,
         WatchDeleted,
+        EnableRequest,
+        ReplayRequest,
+        WebhookChanged,
+        WebhookList,
+        WebhookTest,
     ];
     let mut wanted = BTreeSet::new();
     fixture

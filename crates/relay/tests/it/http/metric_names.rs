@@ -9,6 +9,7 @@ use hyper::Request;
 use testkit::{Options, PooledNode, RelayOptions, RelayProcess, http_send};
 
 use super::metrics::TEXT;
+use crate::webhooks::with_webhook;
 use crate::wire::DEADLINE;
 
 const ADMIN_TOKEN: &str = "an-administrator-of-this-test";
@@ -23,6 +24,8 @@ const LATE: [&str; 5] = [
 ];
 /// Its labels have the versions of this build, not values that the program chooses among.
 const BUILD: &str = "sdk_relay_build_info";
+/// Its values are names that the operator chooses.
+const NAMED: &str = "webhook";
 const HEAD: &str = "# Metrics
 
 Names, types and labels of what [`GET /metrics`](API.md#read-metrics) answers to Prometheus. A test generates this page from the answer of a relay:
@@ -39,8 +42,8 @@ lacks `_total`, that of an info metric `_info`, and families with a unit have `#
 
 - **Counters** begin at 0 with each start of the relay. **Histograms** have `_bucket` (with the label `le`), `_sum` and `_count`; seconds.
 - `sdk_relay_node_…` are absent while the node does not answer. `sdk_relay_rpc_…` need a node, `sdk_relay_zmq_…` one with a ZMQ address,
-  `sdk_relay_index_…` the setting `index.enabled`, `sdk_relay_blindbit_…` a BlindBit Oracle, and `sdk_relay_grpc_…` the setting
-  `blindbit.grpc_listen`. A status other than `OK` has a sample once a call has ended with it.
+  `sdk_relay_index_…` the setting `index.enabled`, `sdk_relay_blindbit_…` a BlindBit Oracle, `sdk_relay_grpc_…` the setting
+  `blindbit.grpc_listen`, and `sdk_relay_webhook_…` a [webhook](webhooks.md). A status other than `OK` has a sample once a call has ended with it.
 - **For an administrator**: only in answers to requests that may use the admin endpoints ([Authenticate](API.md#authenticate)). Compared with the mempool,
   these would show which transaction paid a client, or came from one. For the same reason `sdk_relay_event_delay_seconds` measures events of
   the log only, and only connections without watches, and `sdk_relay_rpc_seconds` omits `sendrawtransaction`.
@@ -99,6 +102,7 @@ fn page(all: &BTreeMap<String, Family>, public: &BTreeMap<String, Family>) -> St
             .map(|(label, values)| {
                 let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
                 match name.as_str() {
+                    _ if label == NAMED => format!("`{label}`"),
                     BUILD => format!("`{label}`"),
                     _ => format!("`{label}`: {}", values.join(", ")),
                 }
@@ -144,6 +148,7 @@ async fn the_page_lists_the_metrics_of_a_relay() {
         // Its counters exist whether it answers or not.
         .set("BLINDBIT__URL", "http://127.0.0.1:1")
         .set("BLINDBIT__GRPC_LISTEN", "127.0.0.1:0");
+    let options = with_webhook(options, "SHOP", "http://127.0.0.1:1/");
     let relay = RelayProcess::start(options).await;
     let all = testkit::eventually(DEADLINE, "all metrics", async || {
         let all = families(&text(&relay, Some(ADMIN_TOKEN)).await);
@@ -171,6 +176,10 @@ async fn the_page_lists_the_metrics_of_a_relay() {
             "sdk_relay_watch_messages_sent_total",
             "sdk_relay_watch_payments_detected_total",
             "sdk_relay_watches",
+            "sdk_relay_webhook_attempts_total",
+            "sdk_relay_webhook_disabled",
+            "sdk_relay_webhook_gaps_total",
+            "sdk_relay_webhook_lag_events",
         ],
         "what only an administrator may read"
     );

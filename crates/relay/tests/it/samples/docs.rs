@@ -15,6 +15,8 @@ use testkit::{
 use tokio::time::timeout;
 
 use crate::samples::page::{Act, Example, examples};
+use crate::webhooks::receiver::Receiver;
+use crate::webhooks::with_webhook;
 use crate::wire::json::{Json, departures};
 use crate::wire::{DEADLINE, Wire};
 
@@ -30,8 +32,13 @@ const EXACT: [&str; 8] = [
     "sync_types",
 ];
 /// Fields that may be null where the example has a value, or vice versa.
-const MAY_BE_NULL: [&str; 18] = [
+const MAY_BE_NULL: [&str; 23] = [
     "estimates.sat_per_vbyte",
+    "webhooks.failing_since",
+    "webhooks.next_attempt",
+    "webhook.failing_since",
+    "webhook.next_attempt",
+    "webhook.replay",
     "events.client_ms",
     "events.total_ms",
     "resume",
@@ -73,6 +80,8 @@ struct Stage {
     node: Bitcoind,
     payer: Payer,
     relay: RelayProcess,
+    /// The endpoint of its webhook.
+    endpoint: Receiver,
     own: String,
     client: Option<Wire>,
     /// The last body for each `METHOD path`.
@@ -109,6 +118,8 @@ impl Stage {
             // So that few payments fill the buffer of a detached watch.
             .set("LIMITS__DETACHED_MATCHES", "2")
             .set("LOG__LEVEL", "info");
+        let endpoint = Receiver::start().await;
+        let options = with_webhook(options, "SHOP", &endpoint.url);
         let relay = RelayProcess::start(options).await;
         let config = http_get(&format!("{}/config", relay.http_url())).await.json();
         let stage = Stage {
@@ -116,6 +127,7 @@ impl Stage {
             node,
             payer,
             relay,
+            endpoint,
             client: None,
             bodies: HashMap::new(),
             sync_id: String::new(),
@@ -329,7 +341,18 @@ impl Stage {
 
     async fn request(&mut self, target: &str) -> HttpReply {
         let (method, path) = target.split_once(' ').unwrap();
-        let mut path = path.replace("{sync_id}", &self.sync_id);
+        let mut path = path.replace("{sync_id}", &self.sync_id).replace("{name}", "shop");
+        if target.ends_with("/webhooks") {
+            // Everything that an example can show: its last message failed.
+            self.endpoint.answers(|_| 500);
+            self.node.mine(1).await;
+            let url = format!("{}/webhooks", self.relay.http_url());
+            eventually(DEADLINE, "a failure of the webhook", async || {
+                (http_get(&url).await.json()["webhooks"][0]["state"] == "failing").then_some(())
+            })
+            .await;
+            self.endpoint.answers(|_| 204);
+        }
         if target.contains("{sync_id}") {
             let url = format!("{}{path}", self.relay.http_url());
             eventually(DEADLINE, "the end of the sync", async || {
