@@ -2,6 +2,8 @@
 // docs/troubleshooting.md, the most special first.
 
 const KNOWN = [
+  [/^the (replay of the )?webhook /, "webhook"],
+  [/^webhooks\.json/, "disk"],
   [/mesh\.peers/, "peers"],
   [/refuses the credentials/, "credentials"],
   [/is a node of the chain/, "wrongChain"],

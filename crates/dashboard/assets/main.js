@@ -18,6 +18,7 @@ import { change, onChange } from "./store.js";
 import { html } from "./view.js";
 import { Watch } from "./watch.js";
 import { Way } from "./way.js";
+import { Webhooks } from "./webhooks.js";
 
 // Ages and times left change without an event.
 const REDRAW_MS = 1000;
@@ -38,6 +39,7 @@ function App({ s }) {
       <${Blocks} s=${s} />
       <div class="grid"><${Activity} s=${s} /><${Latency} s=${s} /><${Memory} s=${s} /></div>
       <div class="grid two"><${Index} s=${s} /><${Clients} s=${s} /></div>
+      <${Webhooks} s=${s} />
       <${Mesh} s=${s} />
       <${Watch} s=${s} />
       <${Config} s=${s} />

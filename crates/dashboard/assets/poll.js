@@ -27,12 +27,16 @@ document.addEventListener("visibilitychange", () => { if (!document.hidden && ti
 async function ask() {
   const wanted = [read("/health", health), read("/metrics", metrics), read("/timings", (s, a) => { s.timings = a; })];
   if (round % RELAYS_EVERY === 0) wanted.push(read("/relays?limit=100", (s, a) => { s.relays = a; }));
+  if (round % RELAYS_EVERY === 1 && isAdmin()) wanted.push(read("/webhooks", (s, a) => { s.webhooks = a; }));
   if (round % CONFIG_EVERY === 0 || !state.config) wanted.push(read("/config", (s, a) => { s.config = a; }));
   if (state.log.open) wanted.push(askLog());
   const answered = await Promise.all(wanted);
   // After an outage everything is asked for again.
   round = answered.includes(0) ? 0 : round + 1;
 }
+
+// Whether the relay shows what only an administrator may read.
+const isAdmin = () => Boolean(state.metrics && state.metrics.relay_metrics.watches !== undefined);
 
 // The status of the answer; 0 if there was none.
 async function read(path, apply) {

@@ -19,6 +19,7 @@ export const state = {
   health: undefined,
   metrics: undefined,
   relays: undefined,
+  webhooks: undefined,
   config: undefined,
   timings: undefined,
   log: { open: false, level: "info", search: "", answer: undefined, problem: undefined },

@@ -12,4 +12,5 @@ await import("./watch.test.js");
 await import("./outages.test.js");
 await import("./reach.test.js");
 await import("./mesh.test.js");
+await import("./webhooks.test.js");
 await import("./docs.test.js");

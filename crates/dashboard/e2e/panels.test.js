@@ -91,6 +91,7 @@ describe("panels", () => {
     await until("the connections", async () => digits(await figure("connections").innerText()) === metrics.system_metrics.active_connections);
     // A local program is an administrator: it sees the count of watches.
     assert.equal(await figure("watches").innerText(), "0");
+    assert.equal(await page.locator("#webhooks").count(), 0, "there are none");
   });
 
   test("the configuration is what GET /config shows", async () => {

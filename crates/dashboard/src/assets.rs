@@ -64,6 +64,7 @@ modules! {
     "view.js",
     "watch.js",
     "way.js",
+    "webhooks.js",
 }
 
 /// Files of others, as they were published.
