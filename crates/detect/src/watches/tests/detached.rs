@@ -282,6 +282,24 @@ async fn a_watch_that_is_given_up_tells_its_connection_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_is_closed_by_the_relay_leaves_its_detached_watches_alone() {
+    let mut relay = Relay::new(DetachedLimits::default());
+    let (mailbox, mut frames) = relay.connection(1);
+    let (id, _) = relay.add(&mailbox, 1);
+    let plain = relay.watches.add(order(&mailbox, 2), None, MANY);
+    let plain = plain.unwrap_or_else(|refused| panic!("{refused}")).id.clone();
+    relay.found(&id);
+    // It reads too slowly, or the scans of its other watches are too far behind.
+    relay.watches.give_up(mailbox.owner(), true);
+    relay.watches.forget_dead();
+    assert!(frames.why_given_up().is_some());
+    assert_eq!(read(&mut frames), Vec::<String>::new(), "it is sent nothing any more");
+    assert!(relay.watches.by_id(&plain).is_none() && relay.watches.by_id(&id).is_some());
+    assert!(relay.watches.next_end().is_some(), "nobody is attached");
+    assert_eq!(relay.woken(), ["1 of 1, newest None"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn memory_for_matches_is_bounded_at_the_expense_of_the_largest_address() {
     let limits = DetachedLimits {
         memory: 20 * 1_400,

@@ -1,7 +1,7 @@
 //! The end of a detached watch.
 
 use serde_json::json;
-use testkit::{Payee, eventually};
+use testkit::{Payee, RelayOptions, eventually, http_post};
 
 use super::app::{App, paid, start};
 use crate::wire::DEADLINE;
@@ -55,6 +55,20 @@ async fn an_orderly_stop_is_announced_and_a_restart_forgets_the_watch() {
         assert!(!files.iter().any(has));
         assert!(!relay.stderr().contains(secret.as_str()));
     }
+}
+
+#[tokio::test]
+async fn a_restart_within_the_process_is_announced_too() {
+    let relay = start(RelayOptions::fixed_ports).await;
+    let mut app = App::watch(&relay, &Payee::new(&[]), json!({"detach": 600})).await;
+    let restarting = http_post(&format!("{}/restart", relay.http_url()), &json!({})).await;
+    assert_eq!(restarting.status, 200, "{}", restarting.text());
+    let ended = app.wire.receive().await;
+    assert_eq!(
+        (&ended["type"], &ended["reason"]),
+        (&json!("watch_ended"), &json!("relay_stopped"))
+    );
+    assert_eq!(app.wire.closed().await.0, 1012);
 }
 
 /// The contents of all files below a directory.
