@@ -264,7 +264,7 @@ mod tests {
         let spent = serde_json::json!({
             "txid": "aa", "vout": 0, "amount": "1", "amount_sats": 100_000_000, "address": "sprt1q", "label": null,
             "spent_by": "bb", "vin": 0, "block_height": null, "block_hash": null, "confirmations": 0, "timestamp": 1,
-            "watch_id": "r1",
+            "fee_sats": 250, "watch_id": "r1",
         });
         for (kind, data) in [
             ("payment_detected", &payment),

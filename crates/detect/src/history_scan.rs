@@ -84,6 +84,7 @@ impl ChainSpend {
             vin: self.by.and_then(|(_, vin)| vin),
             block: Some((self.at.height, self.at.hash)),
             timestamp: u64::from(self.time),
+            fee_sats: None,
         }
     }
 }

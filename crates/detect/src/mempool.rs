@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bitcoin::{OutPoint, Txid};
-use sdk_relay_scheduler::Row;
+use sdk_relay_scheduler::{Facts, Row};
 
 use super::spend::Spend;
 
@@ -37,16 +37,20 @@ struct Entry {
     spends: Box<[OutPoint]>,
     /// When it was seen, Unix seconds.
     seen: u64,
+    /// Its fee in satoshis.
+    fee: Option<u64>,
 }
 
 impl Mempool {
     /// A transaction has entered; `row` where it is eligible. `spends`: the outputs that it spends and that may be
     /// payments, with the indices of its inputs. `seen`: now.
-    pub(super) fn insert(&mut self, txid: Txid, row: Option<Arc<Row>>, spends: &[(OutPoint, u32)], seen: u64) {
+    pub(super) fn insert(&mut self, facts: Facts, row: Option<Arc<Row>>, spends: &[(OutPoint, u32)], seen: u64) {
+        let txid = facts.txid;
         let entry = Entry {
             row: row.clone(),
             spends: spends.iter().map(|(outpoint, _)| *outpoint).collect(),
             seen,
+            fee: facts.fee,
         };
         if self.txs.insert(txid, entry).is_none() {
             self.tail.extend(row);
@@ -71,12 +75,13 @@ impl Mempool {
     /// What spends this output, if a transaction in the mempool does.
     pub(super) fn spend_of(&self, outpoint: &OutPoint) -> Option<Spend> {
         let (by, vin) = *self.spenders.get(outpoint)?;
-        let timestamp = self.txs.get(&by)?.seen;
+        let entry = self.txs.get(&by)?;
         Some(Spend {
             by: Some(by),
             vin: Some(vin),
             block: None,
-            timestamp,
+            timestamp: entry.seen,
+            fee_sats: entry.fee,
         })
     }
 
@@ -117,12 +122,19 @@ mod tests {
     use bitcoin::secp256k1::{Secp256k1, SecretKey};
     use proptest::prelude::*;
     use sdk_relay_bip352::EligibleTx;
-    use sdk_relay_scheduler::Facts;
 
     use super::*;
 
     fn txid(n: u16) -> Txid {
         Txid::hash(&n.to_le_bytes())
+    }
+
+    fn facts(n: u16) -> Facts {
+        Facts {
+            txid: txid(n),
+            fee: Some(u64::from(n)),
+            size: 1,
+        }
     }
 
     fn row(n: u16) -> Arc<Row> {
@@ -132,11 +144,7 @@ mod tests {
                 tweak: SecretKey::from_slice(&[1; 32]).unwrap().public_key(&Secp256k1::new()),
                 outputs: Vec::new(),
             },
-            facts: Facts {
-                txid: txid(n),
-                fee: None,
-                size: 1,
-            },
+            facts: facts(n),
         })
     }
 
@@ -151,7 +159,7 @@ mod tests {
             for (n, what) in steps {
                 match what {
                     0 | 1 => {
-                        mempool.insert(txid(n), Some(Arc::clone(&rows[usize::from(n)])), &[], 1);
+                        mempool.insert(facts(n), Some(Arc::clone(&rows[usize::from(n)])), &[], 1);
                         expected.insert(txid(n));
                     }
                     2 => {
@@ -175,7 +183,7 @@ mod tests {
         let mut mempool = Mempool::default();
         let mut segments = BTreeSet::new();
         for n in 0..5_000 {
-            mempool.insert(txid(n), Some(row(n)), &[], 1);
+            mempool.insert(facts(n), Some(row(n)), &[], 1);
             let snapshot = mempool.snapshot();
             assert!(snapshot.len() <= 5 + 11, "{} segments", snapshot.len());
             segments.insert(Arc::as_ptr(snapshot.first().unwrap()).cast::<u8>());
@@ -184,6 +192,7 @@ mod tests {
         assert!(segments.len() < 100, "{} first segments", segments.len());
         assert_eq!(mempool.rows(), 5_000);
     }
+
     #[test]
     fn the_newest_transaction_spends_an_output_until_it_leaves() {
         let mut mempool = Mempool::default();
@@ -191,17 +200,17 @@ mod tests {
         let by = |mempool: &Mempool, vout| {
             mempool
                 .spend_of(&output(vout))
-                .map(|spend| (spend.by, spend.vin, spend.timestamp))
+                .map(|spend| (spend.by, spend.vin, spend.timestamp, spend.fee_sats))
         };
-        mempool.insert(txid(1), None, &[(output(0), 4), (output(1), 0)], 100);
-        assert_eq!(by(&mempool, 0), Some((Some(txid(1)), Some(4), 100)));
+        mempool.insert(facts(1), None, &[(output(0), 4), (output(1), 0)], 100);
+        assert_eq!(by(&mempool, 0), Some((Some(txid(1)), Some(4), 100, Some(1))));
         // It replaces the first, whose end is reported later.
-        mempool.insert(txid(2), None, &[(output(0), 1)], 200);
-        assert_eq!(by(&mempool, 0), Some((Some(txid(2)), Some(1), 200)));
+        mempool.insert(facts(2), None, &[(output(0), 1)], 200);
+        assert_eq!(by(&mempool, 0), Some((Some(txid(2)), Some(1), 200, Some(2))));
         mempool.remove(&txid(1));
         assert_eq!(
             (by(&mempool, 0), by(&mempool, 1)),
-            (Some((Some(txid(2)), Some(1), 200)), None)
+            (Some((Some(txid(2)), Some(1), 200, Some(2))), None)
         );
         mempool.remove(&txid(2));
         assert!(mempool.spenders.is_empty());

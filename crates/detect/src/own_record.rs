@@ -158,6 +158,7 @@ mod tests {
             vin,
             block,
             timestamp: 1_700_000_600,
+            fee_sats: vin.map(|_| 250),
         };
         let recent = [None, block].map(|block| Known::Recent(payment(block)));
         for known in recent.into_iter().chain([Known::Final(payment(block).to_coin())]) {

@@ -60,13 +60,19 @@ impl RecentSpends {
 mod tests {
     use bitcoin::hashes::Hash as _;
     use sdk_relay_chain::BlockRef;
+    use sdk_relay_scheduler::Facts;
 
     use super::*;
 
     fn connect(recent: &mut RecentSpends, height: u32, oldest_scan: Option<u32>) {
         let hash = hash(height);
         let mut spends = Spends::of_block(BlockRef { height, hash }, 1);
-        spends.add(txid(height), &[(output(height), 0)]);
+        let facts = Facts {
+            txid: txid(height),
+            fee: None,
+            size: 1,
+        };
+        spends.add(facts, &[(output(height), 0)]);
         recent.connect(height, hash, spends, oldest_scan);
     }
 

@@ -1,11 +1,12 @@
 //! The spends of outputs: those of one block, or of transactions that entered the mempool together. No I/O.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bitcoin::{BlockHash, OutPoint, Transaction, TxOut, Txid};
 use sdk_relay_chain::BlockRef;
 use sdk_relay_protocol::{PaymentSpent, btc};
+use sdk_relay_scheduler::Facts;
 use serde::{Deserialize, Serialize};
 
 /// What spends an output, as it is reported and stored.
@@ -19,6 +20,9 @@ pub(super) struct Spend {
     pub(super) block: Option<(u32, BlockHash)>,
     /// Unix seconds.
     pub(super) timestamp: u64,
+    /// Of the spending transaction; `None` if the index has named it, and in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fee_sats: Option<u64>,
 }
 
 /// What a notification about the spend of an output repeats of its payment.
@@ -48,6 +52,7 @@ impl Coin {
             block_hash: spend.block.map(|(_, hash)| hash.to_string()),
             confirmations: spend.block.map_or(0, |_| 1),
             timestamp: spend.timestamp,
+            fee_sats: spend.fee_sats,
             watch_id: None,
             replaced_by: None,
         }
@@ -75,7 +80,8 @@ pub(super) struct Spends {
     block: Option<(u32, BlockHash)>,
     timestamp: u64,
     inputs: HashMap<OutPoint, Input>,
-    by: HashSet<Txid>,
+    /// The transactions, with their fees.
+    by: HashMap<Txid, Option<u64>>,
 }
 
 /// The input that spends an output.
@@ -103,17 +109,18 @@ impl Spends {
             block,
             timestamp,
             inputs: HashMap::new(),
-            by: HashSet::new(),
+            by: HashMap::new(),
         }
     }
 
     /// Adds inputs of a transaction.
-    pub(super) fn add(&mut self, by: Txid, inputs: &[(OutPoint, u32)]) {
+    pub(super) fn add(&mut self, facts: Facts, inputs: &[(OutPoint, u32)]) {
+        let by = facts.txid;
         for (outpoint, vin) in inputs {
             let position = u32::try_from(self.inputs.len()).unwrap_or(u32::MAX);
             let vin = *vin;
             self.inputs.insert(*outpoint, Input { by, vin, position });
-            self.by.insert(by);
+            self.by.insert(by, facts.fee);
         }
     }
 
@@ -123,7 +130,7 @@ impl Spends {
 
     /// Whether this transaction is one of them, and spends an output.
     pub(super) fn has_tx(&self, txid: &Txid) -> bool {
-        self.by.contains(txid)
+        self.by.contains_key(txid)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -154,6 +161,7 @@ impl Spends {
             vin: Some(input.vin),
             block: self.block,
             timestamp: self.timestamp,
+            fee_sats: self.by.get(&input.by).copied().flatten(),
         }
     }
 }

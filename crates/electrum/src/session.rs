@@ -269,7 +269,7 @@ impl Session {
                     let script = self.outputs.found(message.outpoint, output, &address, number);
                     if let Some(height) = payment.spent_height {
                         // Its spend is older than the subscription.
-                        let spend = spend(payment.spent_by.as_deref(), Some(height));
+                        let spend = spend(payment.spent_by.as_deref(), Some(height), None);
                         self.changed.extend(self.outputs.spent(message.outpoint, spend));
                     }
                     self.changed.insert(script);
@@ -282,7 +282,7 @@ impl Session {
                     self.changed.extend(self.outputs.reverted(message.outpoint));
                 }
                 Event::PaymentSpent(spent) => {
-                    let spend = spend(spent.spent_by.as_deref(), spent.block_height);
+                    let spend = spend(spent.spent_by.as_deref(), spent.block_height, spent.fee_sats);
                     self.changed.extend(self.outputs.spent(message.outpoint, spend));
                 }
                 Event::PaymentSpentReverted(_) => self.changed.extend(self.outputs.unspent(message.outpoint)),
@@ -407,11 +407,11 @@ impl Session {
 }
 
 /// A transaction that spends an output, as detection reports it.
-fn spend(by: Option<&str>, height: Option<u32>) -> Spend {
+fn spend(by: Option<&str>, height: Option<u32>, fee: Option<u64>) -> Spend {
     Spend {
         txid: by.and_then(|txid| txid.parse().ok()),
         place: Place::of(height),
-        fee: None,
+        fee,
     }
 }
 

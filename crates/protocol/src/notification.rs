@@ -156,6 +156,9 @@ pub struct PaymentSpent {
     pub confirmations: u32,
     /// Time of the block if confirmed, otherwise when the relay first saw the spending transaction. Unix seconds.
     pub timestamp: u64,
+    /// Fee of the spending transaction in satoshis; `null` if the relay found the spend in its index.
+    #[schema(required)]
+    pub fee_sats: Option<u64>,
     /// Watch that found the payment; `null` for the relay's own wallets.
     #[schema(required)]
     pub watch_id: Option<String>,

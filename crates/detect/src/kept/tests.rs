@@ -22,6 +22,7 @@ fn queued(from_height: u32) -> QueuedMessage {
         block_hash: None,
         confirmations: 0,
         timestamp: 0,
+        fee_sats: None,
         watch_id: Some("watch-1".to_owned()),
         replaced_by: None,
     };

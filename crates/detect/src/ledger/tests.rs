@@ -42,6 +42,7 @@ fn spend(n: u8, block: Option<(u32, BlockHash)>) -> Spend {
         vin: Some(0),
         block,
         timestamp: 1,
+        fee_sats: Some(300),
     }
 }
 

@@ -25,6 +25,15 @@ fn at(height: u32) -> BlockRef {
     }
 }
 
+/// A transaction that spends.
+fn spender(n: u8) -> Facts {
+    Facts {
+        txid: Txid::from_byte_array([n; 32]),
+        fee: Some(300),
+        size: 100,
+    }
+}
+
 fn secret() -> SecretKey {
     SecretKey::from_slice(&[7; 32]).unwrap()
 }
@@ -188,6 +197,7 @@ fn the_newest_blocks_and_the_mempool_spend_what_a_history_finds() {
         vin: Some(3),
         block,
         timestamp: 1,
+        fee_sats: Some(300),
     };
     let in_block = spend(Some((TIP, at(TIP).hash)));
     watch.scanned(&scanned(watch, 0, 10, 1), TIP, None, |_| Some(in_block.clone()));
@@ -295,7 +305,7 @@ fn after_a_jump_all_outputs_are_looked_up() {
         // In the mempool before the jump, and mined since.
         let outpoint = OutPoint::new(paid(10, 1).0.facts.txid, 0);
         let mut spends = Spends::of_mempool(1);
-        spends.add(Txid::from_byte_array([9; 32]), &[(outpoint, 2)]);
+        spends.add(spender(9), &[(outpoint, 2)]);
         watch.spent_in(&spends);
         assert_eq!(watch.jumped(Some(TIP), TIP + 500, Some(&index())), !is_scanning);
         assert!(watch.look_up(TIP + 500).is_none());
@@ -382,11 +392,12 @@ fn a_payment_that_is_found_after_its_spend_is_reported_with_it() {
     let (row, matches) = paid(1, 2);
     let outpoint = OutPoint::new(row.facts.txid, 1);
     let mut spends = Spends::of_block(at(TIP), 1);
-    spends.add(Txid::from_byte_array([8; 32]), &[(outpoint, 4)]);
+    spends.add(spender(8), &[(outpoint, 4)]);
     watch.spent_in(&spends);
     assert_eq!(sent(&mut frames), [], "it is not known yet");
     let payments = watch.payments(&row, &matches, Place::Block(at(TIP), 1));
     let spent = vec![(outpoint, spends.get(&outpoint).unwrap())];
+    assert_eq!(spent[0].1.fee_sats, Some(300));
     assert_eq!(watch.found(&payments, &spent, TIP), 2);
     assert_eq!(
         sent(&mut frames),

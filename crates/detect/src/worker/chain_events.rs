@@ -128,7 +128,7 @@ impl Worker {
         }
         let mut spends = Spends::of_block(at, u64::from(header.time));
         for (facts, (tx, prevouts)) in facts.iter().zip(&txs) {
-            spends.add(facts.txid, &self.inputs_of(tx, prevouts));
+            spends.add(*facts, &self.inputs_of(tx, prevouts));
             self.find_for_wallet(*facts, tx, place, &mut pending);
         }
         let rows: Vec<Arc<Row>> = rows_of(&self.parts.scanner, &facts, &txs)
@@ -235,8 +235,8 @@ impl Worker {
             self.find_for_wallet(*facts, tx, place, pending);
             let inputs = self.inputs_of(tx, prevouts);
             self.detection.is_back(&facts.txid);
-            self.mempool.insert(facts.txid, row.clone(), &inputs, now);
-            spends.add(facts.txid, &inputs);
+            self.mempool.insert(*facts, row.clone(), &inputs, now);
+            spends.add(*facts, &inputs);
             rows.extend(row);
         }
         self.parts.metrics.transactions_scanned.inc_by(txs.len() as u64);

@@ -673,6 +673,7 @@ fn spent_by(n: u8, by: u8, height: Option<u32>) -> Box<PaymentSpent> {
         block_hash: None,
         confirmations: u32::from(height.is_some()),
         timestamp: 0,
+        fee_sats: height.is_none().then_some(300),
         watch_id: Some(WATCH.to_owned()),
         replaced_by: None,
     })
@@ -697,6 +698,14 @@ async fn what_spends_an_output_is_told_by_its_script_only() {
     };
     let waiting = changed(&mut session, Event::PaymentSpent(spent_by(1, 2, None)));
     assert_eq!(session.outputs.transaction(outpoint(2).txid), Some(Place::Mempool));
+    // Clients refuse an entry of the mempool without a fee.
+    for method in ["get_history", "get_mempool"] {
+        let method = format!("blockchain.scripthash.{method}");
+        let entries = result(&mut session, &method, json!([script])).unwrap();
+        let last = entries.as_array().and_then(|entries| entries.last()).cloned();
+        let spending = json!({"height": 0, "tx_hash": outpoint(2).txid.to_string(), "fee": 300});
+        assert_eq!(last, Some(spending), "{method}");
+    }
     let confirmed = changed(&mut session, Event::PaymentSpent(spent_by(1, 2, Some(10))));
     assert!(paid != waiting && waiting != confirmed);
     let reverted = changed(&mut session, Event::PaymentSpentReverted(spent_by(1, 2, Some(10))));

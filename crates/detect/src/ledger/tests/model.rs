@@ -83,7 +83,12 @@ impl World {
                 Some((height, hash)) => Spends::of_block(sdk_relay_chain::BlockRef { height, hash }, 1),
                 None => Spends::of_mempool(1),
             };
-            of_tx.add(txid(tx), &[(outpoint(paid), 0)]);
+            let facts = sdk_relay_scheduler::Facts {
+                txid: txid(tx),
+                fee: None,
+                size: 1,
+            };
+            of_tx.add(facts, &[(outpoint(paid), 0)]);
             let changes = self.ledger.spent_in(&of_tx);
             self.report(changes);
         }

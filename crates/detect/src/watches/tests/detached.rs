@@ -94,6 +94,7 @@ fn spent(watch_id: &str) -> WatchMessage {
         block_hash: None,
         confirmations: 0,
         timestamp: 0,
+        fee_sats: None,
         watch_id: Some(watch_id.to_owned()),
         replaced_by: None,
     };

@@ -63,6 +63,7 @@ fn spent() -> PaymentSpent {
         block_hash: None,
         confirmations: 0,
         timestamp: 1,
+        fee_sats: Some(250),
         watch_id: None,
         replaced_by: None,
     }
@@ -75,6 +76,7 @@ fn spent_of_a_watch() -> PaymentSpent {
         block_height: Some(800_002),
         block_hash: Some("bb".into()),
         confirmations: 1,
+        fee_sats: None,
         watch_id: Some("watch-1".into()),
         replaced_by: Some("ff".into()),
         ..spent()

@@ -140,6 +140,7 @@ async fn spends_are_reported_to_a_watch_from_the_mempool_and_blocks_and_taken_ba
         block_hash: None,
         confirmations: 0,
         timestamp: reported.timestamp,
+        fee_sats: Some(1_000),
         watch_id: Some(watch_id.clone()),
         replaced_by: None,
     };
@@ -165,6 +166,7 @@ async fn spends_are_reported_to_a_watch_from_the_mempool_and_blocks_and_taken_ba
         block_hash: Some(second_block.to_string()),
         confirmations: 1,
         timestamp: u64::from(header.time),
+        fee_sats: Some(5_000),
         ..expected
     };
     assert_eq!(*confirmed, expected);
