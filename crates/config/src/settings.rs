@@ -293,11 +293,11 @@ settings! {
     /// Watches in total.
     WATCHES: usize = whole("limits.watches", 10_000, 0, MILLION, read::count).unit("watches");
 
-    /// Watches of one connection.
+    /// Watches of one WebSocket connection.
     WATCHES_PER_CONNECTION: usize =
         whole("limits.watches_per_connection", 100, 0, MILLION, read::count).unit("watches");
 
-    /// Labels of one watch.
+    /// Labels of one watch over the WebSocket API.
     LABELS_PER_WATCH: usize = whole("limits.labels_per_watch", 100, 0, MILLION, read::count).unit("labels");
 
     /// Longest time for which a detached watch goes on without a connection. 0: the relay offers no detached watches.
@@ -388,6 +388,15 @@ settings! {
     /// Whether notifications of silent payments have positional parameters, as some clients of the protocol's draft
     /// expect, and not named ones. Sparrow reads both.
     ELECTRUM_POSITIONAL: bool = flag("electrum.positional_notifications", false);
+
+    /// Subscriptions to silent payments of one connection, one for each wallet. A subscription is one watch, and one
+    /// more once the blocks before its start are scanned; both count in `limits.watches`.
+    ELECTRUM_SUBSCRIPTIONS: usize =
+        whole("electrum.subscriptions_per_connection", 1000, 0, MILLION, read::count).unit("subscriptions");
+
+    /// Labels of one subscription to silent payments, without label 0.
+    ELECTRUM_LABELS: usize =
+        whole("electrum.labels_per_subscription", 1000, 0, MILLION, read::count).unit("labels");
 
     /// PEM file of the certificate. With `tls.key`, all ports but that of `electrum.listen` speak TLS only. The file
     /// may contain the chain, the relay's own certificate first. On SIGHUP the relay reads the files again; existing

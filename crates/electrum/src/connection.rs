@@ -155,8 +155,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .unzip();
         let options = Options {
             takes_keys: arrival.takes_keys,
-            max_labels: settings.max_labels_per_watch,
-            max_watches: settings.max_watches_per_connection,
+            max_labels: settings.electrum.labels_per_subscription,
+            max_subscriptions: settings.electrum.subscriptions_per_connection,
             has_backend: handle.is_some(),
             is_positional: settings.electrum.positional_notifications,
             timeouts,

@@ -7,10 +7,10 @@ use bitcoin::secp256k1::PublicKey;
 use sdk_relay_backfill::Heights;
 use sdk_relay_bip352::ScanKey;
 use sdk_relay_bip352::keys::CHANGE_LABEL;
-use sdk_relay_transport::AddressPermit;
 
 use crate::error::RpcError;
 use crate::handles::Handles;
+use crate::label_share::LabelShare;
 use crate::order::EarlierBlocks;
 
 /// Memory of an extent besides its labels, and of a label in a set whose nodes may be half full.
@@ -36,11 +36,11 @@ pub(crate) struct Extent {
     pub(crate) earlier: Option<Earlier>,
 }
 
-/// A watch, and its share of those that its address may have; `None`: it has no limit.
+/// A watch, and its share of the labels that clients may have.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) id: String,
-    _of_address: Option<AddressPermit>,
+    _labels: LabelShare,
 }
 
 /// The blocks before the start, which are scanned when the client asks for a script that is not found otherwise: a
@@ -64,17 +64,8 @@ pub(crate) struct Unscanned {
 }
 
 impl Watched {
-    pub(crate) fn new(id: String, of_address: Option<AddressPermit>) -> Self {
-        Self {
-            id,
-            _of_address: of_address,
-        }
-    }
-}
-
-impl Covered {
-    fn watches(&self) -> usize {
-        self.by_address.values().map(Extent::watches).sum::<usize>() + self.ending.len()
+    pub(crate) fn new(id: String, labels: LabelShare) -> Self {
+        Self { id, _labels: labels }
     }
 }
 
@@ -117,16 +108,15 @@ impl Extents {
         }
     }
 
-    /// Whether the connection may have another watch. `replaces`: the watch of the subscription to this address.
-    pub(crate) fn check(&self, most: usize, replaces: Option<&str>) -> Result<(), RpcError> {
+    /// Whether the connection may have a subscription to this address, which replaces the one that it has.
+    pub(crate) fn check(&self, most: usize, address: &str) -> Result<(), RpcError> {
         let covered = self.lock();
-        let is_replaced = replaces.is_some_and(|address| covered.by_address.contains_key(address));
-        if covered.watches() < most.saturating_add(usize::from(is_replaced)) {
+        if covered.by_address.len() < most || covered.by_address.contains_key(address) {
             return Ok(());
         }
         Err(RpcError::parameter(format!(
-            "a connection has at most {most} watches (limits.watches_per_connection), one for each subscription, and one more once \
-             the blocks before its start are scanned: end a subscription first, or use another connection"
+            "a connection has at most {most} subscriptions (electrum.subscriptions_per_connection), one for each wallet: end one \
+             first, or use another connection"
         )))
     }
 
@@ -150,7 +140,7 @@ impl Extents {
         // Label 0 is not one of the client.
         if all.len() > most.saturating_add(1) {
             return Err(RpcError::parameter(format!(
-                "labels: expected at most {most} (limits.labels_per_watch), with those of earlier subscriptions to the same wallet"
+                "labels: expected at most {most} (electrum.labels_per_subscription), with those of earlier subscriptions to the same wallet"
             )));
         }
         Ok((all, widened))
@@ -220,10 +210,6 @@ impl Extent {
             .chain(earlier)
             .map(|watch| watch.id.as_str())
     }
-
-    fn watches(&self) -> usize {
-        self.ids().count()
-    }
 }
 
 #[cfg(test)]
@@ -237,7 +223,7 @@ mod tests {
     }
 
     fn watched(id: &str) -> Watched {
-        Watched::new(id.to_owned(), None)
+        Watched::new(id.to_owned(), LabelShare::unlimited())
     }
 
     fn extent(labels: &[u32], heights: Heights, id: &str, has_earlier: bool) -> Extent {
@@ -284,7 +270,7 @@ mod tests {
         assert!(extents.widened("sp2", &many, heights(0, None), 100).is_ok());
         let error = extents.widened("sp1", &many, heights(0, None), 100).unwrap_err();
         assert!(
-            error.message.contains("at most 100 (limits.labels_per_watch)"),
+            error.message.contains("at most 100 (electrum.labels_per_subscription)"),
             "{error:?}"
         );
     }
@@ -304,7 +290,7 @@ mod tests {
         // With another label they are scanned again, and the watch before goes on until then.
         assert_eq!(subscribe(&[0, 1], 800, "main-3", true), EarlierBlocks::Unscanned);
         assert_eq!(ending(&extents), ["main-2"]);
-        assert_eq!(extents.lock().watches(), 2);
+        assert_eq!(extents.watches_of("sp1"), ["main-3", "early-1"]);
         let unscanned = extents.unscanned().unwrap();
         assert_eq!((unscanned.start, unscanned.labels.len()), (800, 2));
         assert_eq!(subscribe(&[0, 1], 800, "main-4", true), EarlierBlocks::Unscanned);
@@ -317,24 +303,23 @@ mod tests {
     }
 
     #[test]
-    fn the_watches_of_a_connection_are_bounded_and_counted() {
+    fn the_subscriptions_of_a_connection_are_bounded_and_counted() {
         let extents = Extents::default();
-        assert!(extents.check(0, Some("sp1")).is_err());
+        assert!(extents.check(0, "sp1").is_err());
         for n in 0..2 {
-            extents.check(2, Some("sp2")).unwrap();
+            extents.check(2, "sp2").unwrap();
             extents.insert(
                 format!("sp{n}"),
                 extent(&[0], heights(900, None), &format!("watch-{n}"), true),
             );
         }
-        let refused = extents.check(2, Some("sp2")).unwrap_err();
-        assert!(refused.message.contains("limits.watches_per_connection"), "{refused:?}");
-        assert!(extents.check(2, Some("sp1")).is_ok(), "it replaces one");
-        assert!(extents.check(2, None).is_err(), "a scan of earlier blocks is one more");
-        assert!(extents.check(3, None).is_ok());
-        // One that has not ended yet counts.
-        extents.insert("sp0".to_owned(), extent(&[0], heights(900, None), "watch-2", true));
-        assert!(extents.check(3, None).is_err());
+        let refused = extents.check(2, "sp2").unwrap_err();
+        assert!(
+            refused.message.contains("electrum.subscriptions_per_connection"),
+            "{refused:?}"
+        );
+        assert!(extents.check(2, "sp1").is_ok(), "it replaces one");
+        assert!(extents.check(3, "sp2").is_ok());
         let before = extents.bytes();
         let labels: Vec<u32> = (0..100).collect();
         extents.insert("sp9".to_owned(), extent(&labels, heights(900, None), "watch-9", true));

@@ -8,11 +8,11 @@ use sdk_relay_events::Hub;
 use sdk_relay_index::Index;
 use sdk_relay_service::{FeeSource, FirstBlocks, KeyWork, Settings};
 use sdk_relay_telemetry::Traffic;
-use sdk_relay_transport::{AddressPermits, AnswerBudget, InputBudget};
-use tokio::sync::{Semaphore, watch};
+use sdk_relay_transport::{AnswerBudget, InputBudget};
+use tokio::sync::watch;
 
 use crate::backend::BackendState;
-use crate::limits::ADDRESS_FACTOR;
+use crate::label_share::LabelShares;
 use crate::metrics::ElectrumMetrics;
 use crate::node::Node;
 use crate::pace::Paces;
@@ -65,9 +65,9 @@ pub struct Handles {
     pub(crate) node: Node,
     pub(crate) paces: Paces,
     /// Rates of new subscriptions.
-    pub(crate) subscription_paces: Paces,
-    /// Watches of each address.
-    pub(crate) address_watches: AddressPermits,
+    pub(crate) subscription_paces: Arc<Paces>,
+    /// Labels of the watches.
+    pub(crate) labels: LabelShares,
     pub(crate) backend: BackendState,
     pub(crate) tip: watch::Receiver<Option<Tip>>,
 }
@@ -91,8 +91,9 @@ impl Handles {
             metrics,
             timeouts,
         } = parts;
-        let of_address = settings.now().max_watches_per_connection.saturating_mul(ADDRESS_FACTOR);
-        let of_address = of_address.clamp(1, Semaphore::MAX_PERMITS);
+        let config = settings.now();
+        let labels = LabelShares::new(&config.electrum);
+        let subscription_paces = Paces::of_subscriptions(config.electrum.subscriptions_per_connection);
         let backend = BackendState::new(metrics.clone());
         let node = Node::new(Arc::clone(&chain), fees, tip.clone(), timeouts.node);
         let followed = Arc::clone(&hub);
@@ -111,8 +112,8 @@ impl Handles {
             timeouts,
             node,
             paces: Paces::of_requests(),
-            subscription_paces: Paces::of_subscriptions(),
-            address_watches: AddressPermits::new(Semaphore::MAX_PERMITS, of_address),
+            subscription_paces: Arc::new(subscription_paces),
+            labels,
             backend,
             tip,
         };

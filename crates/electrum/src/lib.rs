@@ -18,6 +18,7 @@ mod connection;
 mod error;
 mod extents;
 mod handles;
+mod label_share;
 mod limits;
 mod lines;
 mod listener;

@@ -16,8 +16,12 @@ pub(crate) const LATER_BYTES: usize = 64 << 10;
 pub(crate) const SLOWEST_READER: u64 = 16 << 10;
 /// Largest number of subscriptions to scripts of one connection.
 pub(crate) const MAX_SCRIPTS: usize = 1_000;
-/// Watches of one address (IPv6: of one /64), as a multiple of `limits.watches_per_connection`.
-pub(crate) const ADDRESS_FACTOR: usize = 10;
+/// Labels of the watches of all clients: a label takes half a kilobyte.
+pub(crate) const LABELS: usize = 1_000_000;
+/// The same of one address (IPv6: of one /64), for each subscription that a connection may have.
+pub(crate) const LABELS_PER_SUBSCRIPTION: usize = 100;
+/// A watch counts as this many labels at least: so an address has at most two watches for each subscription.
+pub(crate) const LABELS_AT_LEAST: usize = 50;
 /// Transactions in one notification: progress reaches the client between them.
 pub(crate) const PAGE: usize = 100;
 /// Lines that one connection has in work at once. Further ones are not read, so that a client that sends faster than
@@ -45,12 +49,13 @@ pub(crate) const NODE_REQUESTS: usize = 4;
 /// Of one address.
 pub(crate) const NODE_REQUESTS_PER_ADDRESS: usize = 2;
 
-/// Interval of subscriptions after the first [`SUBSCRIPTIONS_AT_ONCE`]: each new one scans the whole mempool.
+/// Interval of subscriptions after the first ones: each new one scans the whole mempool.
 pub(crate) const SUBSCRIPTION_INTERVAL: Duration = Duration::from_secs(10);
 /// Subscriptions of a connection in a short time, however few watches it may have: each replaces the one before of the
 /// same wallet.
 pub(crate) const SUBSCRIPTIONS_AT_LEAST: u32 = 20;
-/// Subscriptions of one address in a short time. A wallet program has a few.
+/// Subscriptions of one address in a short time, or those of one connection if it may have more. A wallet program has a
+/// few.
 pub(crate) const SUBSCRIPTIONS_AT_ONCE: u32 = 100;
 
 /// Requests to the backend that wait for it, and messages of it that wait for the client: of one connection.

@@ -18,8 +18,8 @@ impl Default for Offline {
     fn default() -> Self {
         Self(Session::new(Options {
             takes_keys: true,
-            max_labels: 100,
-            max_watches: 100,
+            max_labels: 1_000,
+            max_subscriptions: 1_000,
             has_backend: false,
             is_positional: false,
             timeouts: Timeouts::default(),

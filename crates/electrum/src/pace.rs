@@ -1,6 +1,6 @@
 //! Rates of requests: a fixed interval between requests, after a burst. A client beyond it waits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -51,10 +51,6 @@ impl Pace {
         }
         is_now
     }
-
-    fn is_idle(&self, now: Instant) -> bool {
-        self.used_until.is_none_or(|until| until <= now)
-    }
 }
 
 /// Rates by address.
@@ -65,11 +61,20 @@ pub(crate) struct Paces {
     tracked: Mutex<Tracked>,
 }
 
+/// At most [`ADDRESSES`] of them.
 #[derive(Debug, Default)]
 struct Tracked {
-    paces: HashMap<IpAddr, Pace>,
-    /// When idle ones were last forgotten: not more than once a second, as that looks at all of them.
-    cleared: Option<Instant>,
+    /// Each with when its requests are used up.
+    paces: HashMap<IpAddr, (Instant, Pace)>,
+    /// The same, the one that is idle longest, or soonest, first.
+    by_end: BTreeSet<(Instant, IpAddr)>,
+}
+
+/// Subscriptions of one address in a short time, where a connection may have so many.
+pub(crate) fn subscriptions_at_once(of_connection: usize) -> u32 {
+    u32::try_from(of_connection)
+        .unwrap_or(u32::MAX)
+        .max(SUBSCRIPTIONS_AT_ONCE)
 }
 
 impl Paces {
@@ -78,9 +83,9 @@ impl Paces {
         Self::new(Pace::of_requests())
     }
 
-    /// Of new subscriptions.
-    pub(crate) fn of_subscriptions() -> Self {
-        Self::new(Pace::new(SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE))
+    /// Of new subscriptions, of which a connection may have so many.
+    pub(crate) fn of_subscriptions(of_connection: usize) -> Self {
+        Self::new(Pace::new(SUBSCRIPTION_INTERVAL, subscriptions_at_once(of_connection)))
     }
 
     fn new(new: Pace) -> Self {
@@ -106,18 +111,28 @@ impl Paces {
             return None;
         }
         let mut tracked = self.tracked.lock().unwrap_or_else(PoisonError::into_inner);
-        let Tracked { paces, cleared } = &mut *tracked;
-        if paces.len() >= ADDRESSES && cleared.is_none_or(|last| now >= last + Duration::from_secs(1)) {
-            paces.retain(|_, pace| !pace.is_idle(now));
-            *cleared = Some(now);
-        }
-        // Beyond the number of tracked addresses, all new ones share one rate.
-        let key = if paces.len() < ADDRESSES || paces.contains_key(&address) {
-            address
-        } else {
-            IpAddr::from([0; 4])
+        let Tracked { paces, by_end } = &mut *tracked;
+        let mut pace = match paces.get(&address) {
+            Some((end, pace)) => {
+                by_end.remove(&(*end, address));
+                *pace
+            }
+            // A new address has its full rate, however many others there are. What is forgotten for it has used the
+            // least of its own.
+            None => {
+                if paces.len() >= ADDRESSES
+                    && let Some((_, idlest)) = by_end.pop_first()
+                {
+                    paces.remove(&idlest);
+                }
+                self.new
+            }
         };
-        Some(use_up(paces.entry(key).or_insert(self.new)))
+        let used = use_up(&mut pace);
+        let end = pace.used_until.unwrap_or(now);
+        by_end.insert((end, address));
+        paces.insert(address, (end, pace));
+        Some(used)
     }
 }
 
@@ -151,19 +166,26 @@ mod tests {
         assert!(paces.accept(address(1), 1, now) > now);
         assert_eq!(paces.accept(address(2), 1, now), now);
         assert_eq!(paces.accept([127, 0, 0, 1].into(), 1_000_000, now), now);
+        // A flood of addresses: each has its own rate, and one that has used far more than it may is not forgotten.
         for n in 0..2 * ADDRESSES as u32 {
-            paces.accept(address(n), 1, now);
+            assert!(n == 1 || paces.accept(address(n), 1, now) == now, "address {n}");
         }
-        assert!(paces.tracked.lock().unwrap().paces.len() <= ADDRESSES + 1);
+        assert!(paces.accept(address(1), 1, now) > now);
+        let tracked = paces.tracked.lock().unwrap();
+        assert_eq!((tracked.paces.len(), tracked.by_end.len()), (ADDRESSES, ADDRESSES));
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_connections_of_an_address_share_its_rate_of_subscriptions() {
-        let (paces, now) = (Paces::of_subscriptions(), Instant::now());
+        let (paces, now) = (Paces::of_subscriptions(20), Instant::now());
         let [one, other] = [1, 2].map(|n| IpAddr::from([192, 0, 2, n]));
         assert!((0..SUBSCRIPTIONS_AT_ONCE).all(|_| paces.accept_now(one, now)));
         assert!(!paces.accept_now(one, now));
         assert!(paces.accept_now(other, now) && paces.accept_now([127, 0, 0, 1].into(), now));
         assert!(paces.accept_now(one, now + SUBSCRIPTION_INTERVAL));
+        // As many as one connection may have.
+        let paces = Paces::of_subscriptions(1_000);
+        assert!((0..1_000).all(|_| paces.accept_now(one, now)));
+        assert!(!paces.accept_now(one, now));
     }
 }

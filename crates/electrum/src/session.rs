@@ -34,10 +34,10 @@ use crate::version::{server_name, version};
 pub(crate) struct Options {
     /// Whether scan keys may cross this connection.
     pub(crate) takes_keys: bool,
-    /// `limits.labels_per_watch`.
+    /// `electrum.labels_per_subscription`.
     pub(crate) max_labels: usize,
-    /// `limits.watches_per_connection`.
-    pub(crate) max_watches: usize,
+    /// `electrum.subscriptions_per_connection`.
+    pub(crate) max_subscriptions: usize,
     pub(crate) has_backend: bool,
     pub(crate) is_positional: bool,
     pub(crate) timeouts: Timeouts,
@@ -97,7 +97,7 @@ impl Session {
             by_watch: HashMap::new(),
             earlier: Earlier::default(),
             watches: 0,
-            new_subscriptions: Pace::new(SUBSCRIPTION_INTERVAL, at_once(options.max_watches)),
+            new_subscriptions: Pace::new(SUBSCRIPTION_INTERVAL, at_once(options.max_subscriptions)),
             outputs: Outputs::default(),
             scripts: HashMap::new(),
             backend_scripts: BTreeSet::new(),
@@ -430,8 +430,8 @@ fn none(params: &Params) -> Result<(), RpcError> {
 }
 
 /// Subscriptions of a connection in a short time: as many as it may have, and some to the same wallets again.
-fn at_once(max_watches: usize) -> u32 {
-    u32::try_from(max_watches)
+fn at_once(max_subscriptions: usize) -> u32 {
+    u32::try_from(max_subscriptions)
         .unwrap_or(u32::MAX)
         .max(SUBSCRIPTIONS_AT_LEAST)
 }

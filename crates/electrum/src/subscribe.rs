@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bitcoin::secp256k1::PublicKey;
 use sdk_relay_backfill::Heights;
@@ -16,8 +17,9 @@ use tokio::time::Instant;
 use crate::error::RpcError;
 use crate::extents::{Earlier, Extent, Extents, Unscanned, Watched};
 use crate::handles::Handles;
-use crate::limits::{ADDRESS_FACTOR, SUBSCRIPTION_INTERVAL, SUBSCRIPTIONS_AT_ONCE};
+use crate::limits::SUBSCRIPTION_INTERVAL;
 use crate::order::{EarlierScans, Keys, Order, Subscribed};
+use crate::pace::subscriptions_at_once;
 use crate::start::Start;
 
 /// A watch cannot be ended now.
@@ -48,25 +50,25 @@ pub(crate) async fn subscribe(
         let message = "this relay has no tweak index (index.enabled = false), which silent payments over Electrum need";
         return Err(RpcError::refused(message));
     }
-    if !handles.subscription_paces.accept_now(mailbox.address(), Instant::now()) {
-        return Err(RpcError::parameter(format!(
-            "more than {SUBSCRIPTIONS_AT_ONCE} subscriptions of this address in a short time: one in {} s is allowed; wait, then \
-             send it again",
-            SUBSCRIPTION_INTERVAL.as_secs()
-        )));
-    }
     if !extents.end_replaced(handles).await {
         return Err(RpcError::unavailable(NOT_ENDED));
     }
     let Order { keys, start, labels } = order;
     let heights = resolve(handles, start).await?;
     let settings = handles.settings.now();
-    let (network, max_labels) = (settings.network, settings.max_labels_per_watch);
+    let (network, max_labels) = (settings.network, settings.electrum.labels_per_subscription);
+    let most = settings.electrum.subscriptions_per_connection;
     let scanner = handles.detection.scanner().clone();
     let known = extents.clone();
+    let (paces, client) = (Arc::clone(&handles.subscription_paces), mailbox.address());
     let prepared = with_keys(handles, mailbox, move || {
         let keys = parse(&keys)?;
+        // Only now: garbage must not use up the rate of an address. Before the labels, which take far longer.
+        if !paces.accept_now(client, Instant::now()) {
+            return Err(too_often(most));
+        }
         let address = address(&keys, network)?;
+        known.check(most, &address)?;
         let (labels, heights) = known.widened(&address, &labels, heights, max_labels)?;
         Ok(Prepare {
             receiver: prepare(&scanner, &keys, &labels)?,
@@ -83,7 +85,6 @@ pub(crate) async fn subscribe(
         labels,
         heights,
     } = prepared.await?;
-    extents.check(settings.max_watches_per_connection, Some(&address))?;
     let order = WatchOrder {
         receiver,
         // Notifications over Electrum do not name the address of a label.
@@ -92,7 +93,7 @@ pub(crate) async fn subscribe(
         history: Some(heights),
         confirm_at: Vec::new(),
     };
-    let (watch, history) = register(handles, order).await?;
+    let (watch, history) = register(handles, order, &labels).await?;
     let watch_id = watch.id.clone();
     // Before taproot there are no silent payments.
     let has_earlier = heights.from > network.taproot_height();
@@ -120,23 +121,23 @@ pub(crate) async fn subscribe(
     })
 }
 
+fn too_often(most: usize) -> RpcError {
+    RpcError::parameter(format!(
+        "more than {} subscriptions of this address in a short time: one in {} s is allowed; wait, then send it again",
+        subscriptions_at_once(most),
+        SUBSCRIPTION_INTERVAL.as_secs()
+    ))
+}
+
 /// Registers a watch, within the limits of its address and of all.
-async fn register(handles: &Handles, order: WatchOrder) -> Result<(Watched, HistoryPlan), RpcError> {
-    let address = order.mailbox.address();
-    // All clients of a proxy share it.
-    let of_address = if address.to_canonical().is_loopback() {
-        None
-    } else {
-        let permit = handles.address_watches.try_acquire(address, 1);
-        Some(permit.ok_or_else(|| {
-            RpcError::parameter(format!(
-                "the connections of this address have the maximum number of watches, {ADDRESS_FACTOR} times \
-                 limits.watches_per_connection: end a subscription first"
-            ))
-        })?)
-    };
+async fn register(
+    handles: &Handles,
+    order: WatchOrder,
+    labels: &BTreeSet<u32>,
+) -> Result<(Watched, HistoryPlan), RpcError> {
+    let share = handles.labels.take(order.mailbox.address(), labels.len())?;
     let Registered { watch_id, history } = handles.detection.watch(order).await.map_err(RpcError::unavailable)?;
-    Ok((Watched::new(watch_id, of_address), history))
+    Ok((Watched::new(watch_id, share), history))
 }
 
 /// Ends the watch of a wallet. Returns its address, whether it was watched or not.
@@ -169,7 +170,7 @@ pub(crate) async fn scan_earlier(handles: &Handles, mailbox: &Mailbox, extents: 
         let Some(unscanned) = extents.unscanned() else {
             break None;
         };
-        match earlier_watch(handles, mailbox, extents, &unscanned).await {
+        match earlier_watch(handles, mailbox, &unscanned).await {
             Ok(watch) => {
                 registered.push((unscanned.address.clone(), watch.id.clone()));
                 extents.set_scanned(&unscanned.address, watch);
@@ -184,13 +185,7 @@ pub(crate) async fn scan_earlier(handles: &Handles, mailbox: &Mailbox, extents: 
 }
 
 /// Registers the watch of the blocks before a start.
-async fn earlier_watch(
-    handles: &Handles,
-    mailbox: &Mailbox,
-    extents: &Extents,
-    unscanned: &Unscanned,
-) -> Result<Watched, RpcError> {
-    extents.check(handles.settings.now().max_watches_per_connection, None)?;
+async fn earlier_watch(handles: &Handles, mailbox: &Mailbox, unscanned: &Unscanned) -> Result<Watched, RpcError> {
     let scanner = handles.detection.scanner().clone();
     let (keys, labels) = (unscanned.keys.clone(), unscanned.labels.clone());
     let receiver = with_keys(handles, mailbox, move || prepare(&scanner, &keys, &labels)).await?;
@@ -204,7 +199,7 @@ async fn earlier_watch(
         }),
         confirm_at: Vec::new(),
     };
-    let (watch, _) = register(handles, order).await?;
+    let (watch, _) = register(handles, order, &unscanned.labels).await?;
     Ok(watch)
 }
 

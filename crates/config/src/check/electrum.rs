@@ -53,6 +53,8 @@ impl ElectrumConfig {
             open,
             backend: values.get(&key::ELECTRUM_BACKEND)?,
             positional_notifications: values.get(&key::ELECTRUM_POSITIONAL)?,
+            subscriptions_per_connection: values.get(&key::ELECTRUM_SUBSCRIPTIONS)?,
+            labels_per_subscription: values.get(&key::ELECTRUM_LABELS)?,
         })
     }
 }

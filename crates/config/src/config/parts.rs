@@ -74,6 +74,10 @@ pub struct ElectrumConfig {
     pub backend: Option<ElectrumBackend>,
     /// Whether notifications of silent payments have positional parameters.
     pub positional_notifications: bool,
+    /// Largest number of subscriptions to silent payments of one connection.
+    pub subscriptions_per_connection: usize,
+    /// Largest number of labels of a subscription, without label 0.
+    pub labels_per_subscription: usize,
 }
 
 impl ElectrumConfig {

@@ -81,6 +81,8 @@ const SAMPLES: &[(&str, &str, &str)] = &[
     ("electrum.open", "true", ""),
     ("electrum.backend", "\"tcp://a:1\"", ""),
     ("electrum.positional_notifications", "true", ""),
+    ("electrum.subscriptions_per_connection", "7", ""),
+    ("electrum.labels_per_subscription", "7", ""),
     ("tls.cert", "\"a\"", "tls.key = \"b\""),
     ("tls.key", "\"c\"", "tls.cert = \"b\""),
     ("tls.self_signed", "true", ""),

@@ -28,9 +28,9 @@ impl Session {
         let labels = labels(&args, self.options.max_labels)?;
         if !self.new_subscriptions.accept_now(Instant::now()) {
             return Err(RpcError::parameter(format!(
-                "more than {} subscriptions of this connection in a short time (limits.watches_per_connection): one in {} s is \
-                 allowed; wait, then send it again",
-                at_once(self.options.max_watches),
+                "more than {} subscriptions of this connection in a short time (electrum.subscriptions_per_connection): one in \
+                 {} s is allowed; wait, then send it again",
+                at_once(self.options.max_subscriptions),
                 SUBSCRIPTION_INTERVAL.as_secs()
             )));
         }
@@ -140,8 +140,12 @@ fn labels(args: &Args<'_>, most: usize) -> Result<Vec<u32>, RpcError> {
         return Err(args.wrong(3, EXPECTED));
     }
     // Label 0 may be among them.
-    let values = list(text, most.saturating_add(1))
-        .ok_or_else(|| args.wrong(3, &format!("expected at most {most} (limits.labels_per_watch)")))?;
+    let values = list(text, most.saturating_add(1)).ok_or_else(|| {
+        args.wrong(
+            3,
+            &format!("expected at most {most} (electrum.labels_per_subscription)"),
+        )
+    })?;
     let labels: Result<_, _> = values.iter().map(|value| serde_json::from_str(value.get())).collect();
     labels.map_err(|_| args.wrong(3, EXPECTED))
 }

@@ -20,7 +20,7 @@ fn options() -> Options {
     Options {
         takes_keys: true,
         max_labels: 1_000,
-        max_watches: 100,
+        max_subscriptions: 100,
         has_backend: false,
         is_positional: false,
         timeouts: Timeouts::default(),
@@ -306,7 +306,7 @@ fn the_parameters_of_a_subscription() {
         (json!([SCAN, SPEND, 0, [-1]]), "labels"),
         (
             json!([SCAN, SPEND, 0, labels]),
-            "labels: expected at most 1000 (limits.labels_per_watch)",
+            "labels: expected at most 1000 (electrum.labels_per_subscription)",
         ),
     ] {
         let error = result(&mut session, SUBSCRIBE, params).unwrap_err();
@@ -318,11 +318,11 @@ fn the_parameters_of_a_subscription() {
 async fn subscriptions_of_a_connection_have_a_rate() {
     let mut session = Session::new(options());
     let subscribe = |session: &mut Session| step(session, SUBSCRIBE, json!([SCAN, SPEND]));
-    for _ in 0..options().max_watches {
+    for _ in 0..options().max_subscriptions {
         assert!(matches!(subscribe(&mut session), Step::Ask(_)));
     }
     assert!(
-        matches!(subscribe(&mut session), Step::Done(Err(error)) if error.message.contains("(limits.watches_per_connection): one in 10 s"))
+        matches!(subscribe(&mut session), Step::Done(Err(error)) if error.message.contains("(electrum.subscriptions_per_connection): one in 10 s"))
     );
     tokio::time::advance(SUBSCRIPTION_INTERVAL).await;
     assert!(matches!(subscribe(&mut session), Step::Ask(_)));

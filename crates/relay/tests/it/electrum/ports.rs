@@ -129,8 +129,11 @@ async fn a_client_without_requests_is_disconnected_with_the_reason() {
 async fn the_limits_of_watches_hold_and_are_named() {
     let options = standalone()
         .electrum()
-        .set("LIMITS__WATCHES_PER_CONNECTION", "2")
-        .set("LIMITS__LABELS_PER_WATCH", "3")
+        .set("ELECTRUM__SUBSCRIPTIONS_PER_CONNECTION", "2")
+        .set("ELECTRUM__LABELS_PER_SUBSCRIPTION", "3")
+        // Those of the WebSocket API.
+        .set("LIMITS__WATCHES_PER_CONNECTION", "0")
+        .set("LIMITS__LABELS_PER_WATCH", "0")
         .set("LIMITS__WATCHES", "3");
     let relay = RelayProcess::start(options).await;
     let mut wallet = Wallet::connect(relay.electrum()).await;
@@ -142,17 +145,20 @@ async fn the_limits_of_watches_hold_and_are_named() {
     let (first, second) = (Payee::new(&[]), Payee::new(&[]));
     let (code, reason) = wallet.refused(subscribe, params(&first, &[1, 2, 3, 4, 5])).await;
     assert!(
-        code == -32_602 && reason.contains("limits.labels_per_watch"),
+        code == -32_602 && reason.contains("electrum.labels_per_subscription"),
         "{reason}"
     );
     wallet.ask(subscribe, params(&first, &[1, 2])).await;
     wallet.ask(subscribe, params(&first, &[3])).await;
     let (_, reason) = wallet.refused(subscribe, params(&first, &[4])).await;
-    assert!(reason.contains("at most 3 (limits.labels_per_watch)"), "{reason}");
+    assert!(
+        reason.contains("at most 3 (electrum.labels_per_subscription)"),
+        "{reason}"
+    );
     wallet.ask(subscribe, params(&second, &[])).await;
     let (code, reason) = wallet.refused(subscribe, params(&Payee::new(&[]), &[])).await;
     assert!(
-        code == -32_602 && reason.contains("limits.watches_per_connection"),
+        code == -32_602 && reason.contains("electrum.subscriptions_per_connection"),
         "{reason}"
     );
     // Of all connections.
