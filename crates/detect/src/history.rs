@@ -23,6 +23,7 @@ use sdk_relay_store::index::IndexError;
 use super::commands::Detection;
 use super::history_scan::{Left, NextScan, Scan, ScannedRange};
 use super::history_spends::SpendFinder;
+use super::look_up::LOOKED_UP;
 use super::mailbox::Mailbox;
 use super::scan_queue::ScanQueue;
 use super::spend_queue::SpendQueue;
@@ -182,10 +183,9 @@ impl HistoryScanner {
         for (column, scan) in sharing {
             scan.served = turn;
             let found = found.get(column).cloned().unwrap_or_default();
-            let left = left.entry(scan.mailbox.owner()).or_insert_with(|| Left {
-                payments: scan.mailbox.capacity(),
-                is_untouched: true,
-            });
+            let left = left
+                .entry(scan.mailbox.owner())
+                .or_insert_with(|| left_for(&scan.mailbox));
             if let Some(scanned) = scan.scanned(&blocks, found, left) {
                 left.payments = left.payments.saturating_sub(scanned.payments());
                 left.is_untouched = false;
@@ -251,6 +251,15 @@ impl HistoryScanner {
         let missing = |s: &Scan| Some(s.missing(self.index.missing_from(s.next)?));
         let ranges: Vec<_> = scans.iter().filter_map(missing).collect();
         self.report(ranges, scans).await;
+    }
+}
+
+/// At the start of a turn. No more payments than one search for their spends takes: so a look-up is bounded, for which
+/// the scans of other connections of the address may wait.
+fn left_for(mailbox: &Mailbox) -> Left {
+    Left {
+        payments: mailbox.capacity().min(LOOKED_UP),
+        is_untouched: true,
     }
 }
 

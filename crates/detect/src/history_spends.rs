@@ -6,7 +6,7 @@
 //!
 //! Nothing here holds up the scanner of histories, or another client: a job goes on in steps, each a search for some
 //! outputs or one block of the node, with a deadline. Addresses, and the connections of one address, take turns by
-//! steps; some steps run at once, one of an address.
+//! steps; some steps run at once, one of an address. Steps that wait for the node take nothing from the searches.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use sdk_relay_index::Index;
 use sdk_relay_platform::blocking;
 use sdk_relay_store::index::IndexError;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::commands::Detection;
 use super::history_scan::{Scan, ScannedRange};
@@ -29,10 +29,13 @@ use super::spend_job::{Job, Key, POLL_INTERVAL, Work};
 use super::spend_queue::SpendQueue;
 use super::turns::Turns;
 
-/// Steps at the same time: a step waits for the node or for the disk.
+/// Steps of one kind at the same time: a step waits for the node, or for the disk.
 const STEPS: usize = 4;
 /// Deadline for a block from the node. A busy node takes a second.
 const BLOCK_WITHIN: Duration = Duration::from_secs(10);
+/// Time for all blocks of a job, of which there are at most as many as outputs of a look-up. After it, the job goes on
+/// without the names of the other transactions: the node is too slow for the clients that wait.
+const BLOCKS_WITHIN: Duration = Duration::from_secs(120);
 /// Failed reads after which a job goes on without the names of the transactions: the node is down, or too slow.
 const ATTEMPTS: u8 = 3;
 /// Pause after a failure of the node, and while a damaged block of the index is restored.
@@ -56,23 +59,30 @@ impl SpendFinder {
         // Each step costs one.
         let mut turns = Turns::new(1);
         let mut running = JoinSet::new();
+        // With a step that is running; those that wait for the node, and the others.
         let mut addresses: HashSet<IpAddr> = HashSet::new();
+        let (mut reads, mut searches) = (0, 0);
         let mut is_failing = false;
         loop {
-            while running.len() < STEPS {
+            while running.len() < 2 * STEPS {
                 let tip = self.index.status.borrow().tip.map(|tip| tip.height);
-                let is_ready = |job: &Job| job.is_ready(tip) && !addresses.contains(&job.client().1);
+                let is_ready = |job: &Job| {
+                    let running = if job.reads_block() { reads } else { searches };
+                    running < STEPS && job.is_ready(tip) && !addresses.contains(&job.client().1)
+                };
                 let Some(job) = self.queue.take(is_ready, |ready| turns.next(ready)) else {
                     break;
                 };
                 turns.charge(job.client().0, 1);
                 addresses.insert(job.client().1);
+                *(if job.reads_block() { &mut reads } else { &mut searches }) += 1;
                 running.spawn(self.clone().step(job));
             }
             tokio::select! {
                 ended = running.join_next(), if !running.is_empty() => {
-                    let Some(Some(Stepped { key, address, left, error })) = ended.map(joined) else { return };
+                    let Some(Some(Stepped { key, address, is_read, left, error })) = ended.map(joined) else { return };
                     addresses.remove(&address);
+                    *(if is_read { &mut reads } else { &mut searches }) -= 1;
                     match left {
                         Some(job) => self.queue.put_back(job),
                         None => self.queue.ended(&key),
@@ -87,10 +97,11 @@ impl SpendFinder {
 
     /// One step of a job, which ends the job if nothing remains.
     async fn step(self, mut job: Job) -> Stepped {
-        let (key, (_, address)) = (job.key(), job.client());
+        let (key, (_, address), is_read) = (job.key(), job.client(), job.reads_block());
         let stepped = |left, error| Stepped {
             key,
             address,
+            is_read,
             left,
             error,
         };
@@ -191,6 +202,8 @@ impl SpendFinder {
 struct Stepped {
     key: Key,
     address: IpAddr,
+    /// Whether it has read a block of the node.
+    is_read: bool,
     /// The job, if it is not finished.
     left: Option<Job>,
     error: Option<IndexError>,
@@ -214,7 +227,17 @@ async fn name(job: &mut Job, chain: &dyn ChainSource) {
     let Some((hash, outputs)) = job.unnamed.pop_first() else {
         return;
     };
-    let reason = match timeout(BLOCK_WITHIN, read_inputs(chain, hash, &outputs)).await {
+    let began = Instant::now();
+    let read = timeout(BLOCK_WITHIN, read_inputs(chain, hash, &outputs)).await;
+    job.reading += began.elapsed();
+    if job.reading >= BLOCKS_WITHIN {
+        tracing::debug!(
+            left = job.unnamed.len(),
+            "the node takes too long for the blocks of spends; reporting the heights of the others only"
+        );
+        job.unnamed.clear();
+    }
+    let reason = match read {
         Ok(Ok(inputs)) => {
             for (outpoint, by) in inputs {
                 if let Some(spend) = job.spends.get_mut(&outpoint) {
@@ -233,7 +256,7 @@ async fn name(job: &mut Job, chain: &dyn ChainSource) {
     };
     job.failures += 1;
     tracing::debug!(reason, failures = job.failures, "cannot read the block of a spend");
-    if job.failures < ATTEMPTS {
+    if job.failures < ATTEMPTS && job.reading < BLOCKS_WITHIN {
         job.unnamed.insert(hash, outputs);
         job.pause(RETRY);
     } else {

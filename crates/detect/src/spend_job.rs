@@ -29,6 +29,8 @@ pub(super) struct Job {
     /// Blocks of the node that have the transactions which the index does not name.
     pub(super) unnamed: BTreeMap<BlockHash, Vec<OutPoint>>,
     pub(super) failures: u8,
+    /// How long the node was asked for blocks.
+    pub(super) reading: Duration,
     not_before: Instant,
 }
 
@@ -81,6 +83,7 @@ impl Job {
             spends: HashMap::new(),
             unnamed: BTreeMap::new(),
             failures: 0,
+            reading: Duration::ZERO,
             not_before: Instant::now() + pause,
         }
     }
@@ -112,6 +115,11 @@ impl Job {
             Work::Reported(look_up) => look_up.has_capacity() && tip.is_some_and(|tip| tip >= look_up.chunk.through()),
         };
         may_continue && self.not_before <= Instant::now()
+    }
+
+    /// Whether its next step reads a block of the node.
+    pub(super) fn reads_block(&self) -> bool {
+        self.next >= self.outputs.len() && !self.unnamed.is_empty()
     }
 
     /// Continues after a pause.

@@ -15,11 +15,10 @@ use super::spend_job::{Job, Key};
 
 /// Jobs with payments that a scan has found, of one address. A connection has at most one: its scans wait for it.
 const FOUND_PER_ADDRESS: usize = 4;
-/// The same, of all addresses: each holds at most the payments of half a mailbox, or of one block. The scans of one
-/// more turn may add theirs.
+/// The same, of all addresses, beyond which an address has only one. The scans of one more turn may add theirs.
 const FOUND: usize = 64;
 
-/// Bounded: a connection has one job with found payments, and a watch one other.
+/// Bounded: a connection has one job with found payments, of a bounded number or of one block, and a watch one other.
 #[derive(Default)]
 pub(super) struct SpendQueue {
     state: Mutex<State>,
@@ -40,10 +39,12 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    /// Whether scans of this connection may find payments now.
+    /// Whether scans of this connection may find payments now. The jobs of others, however many and slow, do not hold
+    /// up an address that has none.
     pub(super) fn may_find(&self, mailbox: &Mailbox) -> bool {
         let of_address = self.addresses.get(&mailbox.address()).copied().unwrap_or_default();
-        self.owners.len() < FOUND && of_address < FOUND_PER_ADDRESS && !self.owners.contains_key(&mailbox.owner())
+        let has_room = of_address < FOUND_PER_ADDRESS && self.owners.len() < FOUND;
+        !self.owners.contains_key(&mailbox.owner()) && (of_address == 0 || has_room)
     }
 }
 
@@ -132,5 +133,37 @@ impl SpendQueue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::mailbox::Mailboxes;
+
+    #[test]
+    fn the_jobs_of_others_do_not_hold_up_an_address_that_has_none() {
+        let (queue, all) = (SpendQueue::default(), Arc::<Mailboxes>::default());
+        let client = |address: u8| all.mailbox([192, 0, 2, address].into());
+        let mut kept = Vec::new();
+        for address in 1..=16 {
+            for _ in 0..FOUND_PER_ADDRESS {
+                let (mailbox, receiver) = client(address);
+                assert!(queue.busy().may_find(&mailbox));
+                queue.add_found(&mailbox, Vec::new());
+                assert!(!queue.busy().may_find(&mailbox), "one of a connection");
+                kept.push(receiver);
+            }
+            assert!(!queue.busy().may_find(&client(address).0), "four of an address");
+        }
+        assert_eq!(kept.len(), FOUND);
+        let (first, _first) = client(17);
+        assert!(queue.busy().may_find(&first));
+        queue.add_found(&first, Vec::new());
+        assert!(!queue.busy().may_find(&client(17).0), "a second one waits");
+        queue.ended(&Key::Found(first.owner()));
+        assert!(queue.busy().may_find(&client(17).0));
     }
 }

@@ -203,4 +203,10 @@ fn the_scans_of_a_connection_add_no_more_than_its_mailbox_takes_but_one_block() 
         "another scan of the connection has used the rest"
     );
     assert_eq!(through(0, 0, false), Some(1), "blocks without payments take nothing");
+    let left = left_for(&scans[0].mailbox);
+    assert_eq!(
+        (left.payments, left.is_untouched),
+        (LOOKED_UP, true),
+        "one search for their spends"
+    );
 }

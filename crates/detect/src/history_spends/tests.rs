@@ -30,8 +30,10 @@ use crate::spend::Coin;
 
 /// Far longer than all polls of a test together.
 const DEADLINE: Duration = Duration::from_secs(600);
-/// Outputs of block 1; the output `n` is spent in the block `n + 2`.
+/// Outputs of block 1 that are spent: the output `n` in the block `n + 2`.
 const OUTPUTS: u32 = 20;
+/// One that is not.
+const UNSPENT: u32 = OUTPUTS;
 const TIP: u32 = OUTPUTS + 1;
 
 fn hash(height: u32) -> BlockHash {
@@ -83,13 +85,34 @@ fn blocks() -> Vec<IndexedBlock> {
         hash: hash(height),
         time: height,
         transactions: if height == 1 {
-            (0..OUTPUTS).map(tx).collect()
+            (0..=UNSPENT).map(tx).collect()
         } else {
             Vec::new()
         },
         spent: height.checked_sub(2).map(spent).into_iter().collect(),
     };
     (0..=TIP).map(block).collect()
+}
+
+/// The block of a spend.
+fn block_of(at: BlockHash) -> BlockWithPrevouts {
+    let n = (0..OUTPUTS).find(|n| hash(n + 2) == at).expect("a block of the test");
+    let header = Header {
+        version: BlockVersion::TWO,
+        prev_blockhash: BlockHash::all_zeros(),
+        merkle_root: TxMerkleNode::all_zeros(),
+        time: 1,
+        bits: CompactTarget::from_consensus(0x207f_ffff),
+        nonce: 0,
+    };
+    BlockWithPrevouts {
+        block: Block {
+            header,
+            txdata: vec![spending(n)],
+        },
+        prevouts: Vec::new(),
+        size: 0,
+    }
 }
 
 /// How the node answers a request for a block.
@@ -100,6 +123,8 @@ enum Answer {
     Fails(u32),
     Pruned,
     Never,
+    /// The block, after this many seconds.
+    Slow(u64),
 }
 
 /// The node, which answers `Block` unless the test says otherwise.
@@ -157,30 +182,16 @@ impl ChainSource for Node {
         };
         match answer {
             Answer::Never => std::future::pending().await,
+            Answer::Slow(seconds) => {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                Ok(block_of(at))
+            }
             Answer::Pruned => Err(SourceError::Pruned(at)),
             Answer::Fails(_) => Err(SourceError::Unreachable {
                 at: "127.0.0.1:18443".to_owned(),
                 reason: "connection refused".to_owned(),
             }),
-            Answer::Block => {
-                let n = (0..OUTPUTS).find(|n| hash(n + 2) == at).expect("a block of the test");
-                let header = Header {
-                    version: BlockVersion::TWO,
-                    prev_blockhash: BlockHash::all_zeros(),
-                    merkle_root: TxMerkleNode::all_zeros(),
-                    time: 1,
-                    bits: CompactTarget::from_consensus(0x207f_ffff),
-                    nonce: 0,
-                };
-                Ok(BlockWithPrevouts {
-                    block: Block {
-                        header,
-                        txdata: vec![spending(n)],
-                    },
-                    prevouts: Vec::new(),
-                    size: 0,
-                })
-            }
+            Answer::Block => Ok(block_of(at)),
         }
     }
 
@@ -386,6 +397,45 @@ async fn a_client_that_waits_for_the_node_holds_up_no_other() {
         let (watch_id, spends) = fixture.answer().await;
         assert!(watch_id.starts_with("stuck") && spends.len() == 1 && spends[0].1.is_none());
     }
+}
+
+/// A busy node: no single block takes too long, but all of them together.
+#[tokio::test(start_paused = true)]
+async fn the_blocks_of_a_job_have_a_time_together() {
+    let mut fixture = Fixture::start(TIP);
+    let (mailbox, _kept) = fixture.client(1);
+    let all: Vec<u32> = (0..OUTPUTS).collect();
+    for n in &all {
+        fixture.node.set(*n, Answer::Slow(9));
+    }
+    let began = Instant::now();
+    fixture.look_up("a", &mailbox, &all, 0);
+    let (_, spends) = fixture.answer().await;
+    assert!(began.elapsed() < BLOCKS_WITHIN + BLOCK_WITHIN, "{:?}", began.elapsed());
+    assert_eq!(spends.len(), all.len(), "each with its block");
+    let named = spends.iter().filter(|(_, by)| by.is_some()).count();
+    assert!((10..15).contains(&named), "{named} with their names");
+}
+
+/// Whatever the node does, spends that need no block are known.
+#[tokio::test(start_paused = true)]
+async fn a_search_of_the_index_does_not_wait_for_the_node() {
+    let mut fixture = Fixture::start(TIP);
+    let mut kept = Vec::new();
+    for n in 0..10_u8 {
+        fixture.node.set(n.into(), Answer::Never);
+        let (mailbox, frames) = fixture.client(n);
+        fixture.look_up(&format!("stuck {n}"), &mailbox, &[n.into()], 0);
+        kept.push(frames);
+    }
+    while fixture.node.reading.lock().unwrap().len() < STEPS {
+        tokio::task::yield_now().await;
+    }
+    let began = Instant::now();
+    let (mailbox, _kept) = fixture.client(100);
+    fixture.look_up("other", &mailbox, &[UNSPENT], 0);
+    assert_eq!(fixture.answer().await, ("other".to_owned(), vec![]));
+    assert!(began.elapsed() < BLOCK_WITHIN / 10, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
