@@ -25,10 +25,16 @@ pub(super) type At = (u32, OutPoint);
 
 /// Up to which block a ledger may lack spends.
 #[derive(Debug, Default)]
-pub(super) struct Unchecked(Option<Open>);
+pub(super) struct Unchecked {
+    open: Option<Open>,
+    /// How often it was opened.
+    openings: u64,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Open {
+    /// Number of the opening: an answer for an earlier one may be of another chain, whatever its heights are.
+    opening: u64,
     /// The highest block whose spends may be unknown.
     through: u32,
     /// The outputs up to this one were looked up, by an index that has this block.
@@ -73,35 +79,40 @@ pub(super) struct LookedUp {
 impl Unchecked {
     /// The spends of the blocks up to this one may be unknown.
     pub(super) fn extend(&mut self, through: u32) {
-        if self.0.is_none_or(|open| open.through < through) {
+        if self.open.is_none_or(|open| open.through < through) {
             self.restart(through);
         }
     }
 
     /// The same, where the chain now ends at this block: none above it is meant.
     pub(super) fn restart(&mut self, through: u32) {
-        self.0 = Some(Open { through, after: None });
+        self.openings += 1;
+        self.open = Some(Open {
+            opening: self.openings,
+            through,
+            after: None,
+        });
     }
 
     /// The block at this height was disconnected: what the block that replaces it spends is reported live.
     pub(super) fn end_below(&mut self, height: u32) {
-        if let Some(open) = &mut self.0 {
+        if let Some(open) = &mut self.open {
             open.through = open.through.min(height.saturating_sub(1));
         }
     }
 
     /// Whether all spends are known.
     pub(super) fn is_over(&self) -> bool {
-        self.0.is_none()
+        self.open.is_none()
     }
 
     /// The next outputs to look up; `None` once all spends are known. The same ones until they are
     /// [looked up](Self::advance).
     pub(super) fn next(&mut self, ledger: &Ledger) -> Option<Chunk> {
-        let open = self.0?;
+        let open = self.open?;
         let outputs = ledger.unspent_after(open.after, LOOKED_UP);
         if outputs.is_empty() {
-            self.0 = None;
+            self.open = None;
             return None;
         }
         Some(Chunk { open, outputs })
@@ -109,12 +120,12 @@ impl Unchecked {
 
     /// Whether these are the outputs that are to be looked up next; otherwise [`Self::next`] has named others since.
     pub(super) fn is_next(&self, chunk: &Chunk) -> bool {
-        self.0 == Some(chunk.open)
+        self.open == Some(chunk.open)
     }
 
     /// These outputs were looked up.
     pub(super) fn advance(&mut self, chunk: &Chunk) {
-        if let Some(open) = self.0.as_mut().filter(|open| **open == chunk.open) {
+        if let Some(open) = self.open.as_mut().filter(|open| **open == chunk.open) {
             open.after = chunk.outputs.last().copied();
         }
     }

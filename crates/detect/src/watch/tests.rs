@@ -338,6 +338,11 @@ fn an_answer_to_an_earlier_look_up_does_not_count() {
     watch.unchecked.restart(TIP + 9);
     assert!(!watch.unchecked.is_next(&first.chunk));
     watch.unchecked.advance(&first.chunk);
+    // To a block of the same height, in another chain.
+    let same = watch.look_up(TIP + 9).expect("the output again");
+    watch.unchecked.restart(TIP + 9);
+    assert!(!watch.unchecked.is_next(&same.chunk));
+    watch.unchecked.advance(&same.chunk);
     let second = watch.look_up(TIP + 9).expect("the output again");
     assert_eq!(second.chunk.through(), TIP + 9);
     watch.looked_up(&answered(second, None), TIP + 9);
