@@ -29,11 +29,14 @@ pub(crate) use self::state::BackendState;
 
 const END_SCRIPTS: &str = "blockchain.scripthash.unsubscribe";
 
-/// A script of the backend has changed.
+/// What the backend reports without a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Changed {
-    pub(crate) script: ScriptHash,
-    pub(crate) status: Option<String>,
+pub(crate) enum Notice {
+    /// A script has changed.
+    Changed { script: ScriptHash, status: Option<String> },
+    /// A subscription that the client has cannot be made again, so that changes would be missed: the client has to
+    /// connect again, and gets the answer to its own request then.
+    Lost(RpcError),
 }
 
 /// Sends requests to the backend.
@@ -56,11 +59,13 @@ pub(crate) struct Driver {
     timeouts: Timeouts,
     state: BackendState,
     requests: mpsc::Receiver<Request>,
-    changed: mpsc::Sender<Changed>,
+    notices: mpsc::Sender<Notice>,
     /// Scripts to which the client has subscribed, with the status that was reported last. The session bounds them.
     scripts: BTreeMap<ScriptHash, Option<String>>,
     /// Changes that the connection has not taken: the newest of each script.
     changes: BTreeMap<ScriptHash, Option<String>>,
+    /// Why a subscription is lost. It is reported before the changes.
+    lost: Option<RpcError>,
 }
 
 /// The last attempt to connect has failed.
@@ -77,17 +82,18 @@ impl Backend {
         address: ElectrumBackend,
         timeouts: Timeouts,
         state: BackendState,
-    ) -> (Self, Driver, mpsc::Receiver<Changed>) {
+    ) -> (Self, Driver, mpsc::Receiver<Notice>) {
         let (sender, requests) = mpsc::channel(BACKEND_AHEAD);
-        let (changed, taken) = mpsc::channel(BACKEND_AHEAD);
+        let (notices, taken) = mpsc::channel(BACKEND_AHEAD);
         let driver = Driver {
             address,
             timeouts,
             state,
             requests,
-            changed,
+            notices,
             scripts: BTreeMap::new(),
             changes: BTreeMap::new(),
+            lost: None,
         };
         (Self(sender), driver, taken)
     }
@@ -173,7 +179,7 @@ impl Driver {
     async fn serve(&mut self, mut link: Link, first: Option<Request>) -> Option<String> {
         let _connected = self.state.connected();
         let mut again: VecDeque<ScriptHash> = self.scripts.keys().copied().collect();
-        let (mut next, changed) = (first, self.changed.clone());
+        let (mut next, notices) = (first, self.notices.clone());
         let reason = loop {
             if let Err(reason) = self.send(&mut link, next.take(), &mut again).await {
                 break reason;
@@ -188,11 +194,13 @@ impl Driver {
                     Ok(()) => {}
                     Err(reason) => break reason,
                 },
-                permit = changed.reserve(), if !self.changes.is_empty() => {
+                permit = notices.reserve(), if self.lost.is_some() || !self.changes.is_empty() => {
                     // Without a receiver, the connection of the client is ending.
                     let Ok(permit) = permit else { return None };
-                    if let Some((script, status)) = self.changes.pop_first() {
-                        permit.send(Changed { script, status });
+                    if let Some(error) = self.lost.take() {
+                        permit.send(Notice::Lost(error));
+                    } else if let Some((script, status)) = self.changes.pop_first() {
+                        permit.send(Notice::Changed { script, status });
                     }
                 }
                 () = sleep_until(lost.unwrap_or(ping)), if lost.is_some() => break link.silent(),
@@ -295,17 +303,21 @@ impl Driver {
             }
             Waiting::Again(script) => match (outcome, self.scripts.get_mut(&script)) {
                 (Ok(text), Some(known)) => {
+                    self.state.accepted();
                     let now = status(&text);
                     if *known != now {
                         known.clone_from(&now);
                         self.changes.insert(script, now);
                     }
                 }
+                // The script stays: it is subscribed to again if the connection is lost before the client knows.
                 (Err(error), Some(_)) => {
-                    tracing::debug!(
-                        reason = error.message,
-                        "the Electrum backend refuses a subscription that it had before"
-                    );
+                    self.state.refused(&error.message);
+                    self.lost = Some(RpcError::unavailable(format!(
+                        "the Electrum server of this relay (electrum.backend) refuses a subscription that it had before: {}; \
+                         connect again and subscribe again",
+                        error.message
+                    )));
                 }
                 (_, None) => {}
             },

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
-use crate::backend::{Backend, Changed};
+use crate::backend::{Backend, Notice};
 use crate::error::RpcError;
 use crate::extents::Extents;
 use crate::handles::Handles;
@@ -80,7 +80,7 @@ struct Connection<S> {
     pace: Pace,
     tip: watch::Receiver<Option<crate::tip::Tip>>,
     /// Notifications of the backend.
-    backend: Option<mpsc::Receiver<Changed>>,
+    backend: Option<mpsc::Receiver<Notice>>,
     /// Each result with whether its line has changed watches.
     works: Works<(bool, Work)>,
     parked: Option<Parked>,
@@ -148,9 +148,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             .backend
             .clone()
             .map(|address| {
-                let (handle, driver, changes) = Backend::new(address, timeouts, handles.backend.clone());
+                let (handle, driver, notices) = Backend::new(address, timeouts, handles.backend.clone());
                 works.run(driver.run());
-                (handle, changes)
+                (handle, notices)
             })
             .unzip();
         let options = Options {
@@ -219,10 +219,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.session.mempool_is_scanned();
                     self.new_tip().await
                 }
-                changed = backend_changed(&mut self.backend) => {
-                    let line = self.session.backend_changed(changed.script, changed.status.as_deref());
-                    self.write(line.as_slice()).await
-                }
+                notice = backend_notice(&mut self.backend) => match notice {
+                    Notice::Changed { script, status } => {
+                        let line = self.session.backend_changed(script, status.as_deref());
+                        self.write(line.as_slice()).await
+                    }
+                    Notice::Lost(error) => Err(End::Close(error)),
+                },
                 () = at(next) => Ok(()),
                 () = sleep_until(self.last_request + idle) => {
                     let message = format!("no request within {} s: send server.ping now and then", idle.as_secs());
@@ -422,11 +425,11 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// The next notification of the backend; never, without one.
-async fn backend_changed(backend: &mut Option<mpsc::Receiver<Changed>>) -> Changed {
-    if let Some(changes) = backend {
-        if let Some(changed) = changes.recv().await {
-            return changed;
+/// The next notice of the backend; never, without one.
+async fn backend_notice(backend: &mut Option<mpsc::Receiver<Notice>>) -> Notice {
+    if let Some(notices) = backend {
+        if let Some(notice) = notices.recv().await {
+            return notice;
         }
         // Its task has ended: a panic, which is logged.
         *backend = None;

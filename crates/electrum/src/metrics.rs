@@ -41,6 +41,8 @@ pub struct ElectrumMetrics {
     pub(crate) backend_connections: Gauge,
     /// Connections to the backend that were lost or not made.
     pub(crate) backend_failures: Counter,
+    /// Subscriptions of clients that the backend has refused after a connection to it was lost.
+    pub(crate) backend_refused_subscriptions: Counter,
     requests: Family<Labels, Counter>,
     private_requests: Family<Labels, Counter>,
 }
@@ -123,6 +125,11 @@ impl ElectrumMetrics {
             "electrum_backend_failures",
             "Connections to the Electrum server in electrum.backend that were lost or not made",
             self.backend_failures.clone(),
+        );
+        private.register(
+            "electrum_backend_refused_subscriptions",
+            "Subscriptions to scripts that the Electrum server in electrum.backend had before, and refused after a lost connection",
+            self.backend_refused_subscriptions.clone(),
         );
     }
 

@@ -13,6 +13,8 @@ pub(crate) struct BackendState(Arc<State>);
 struct State {
     metrics: ElectrumMetrics,
     is_down: AtomicBool,
+    /// It refuses subscriptions that clients had before.
+    is_refusing: AtomicBool,
 }
 
 /// A connection to the backend, which is counted.
@@ -24,6 +26,7 @@ impl BackendState {
         Self(Arc::new(State {
             metrics,
             is_down: AtomicBool::new(false),
+            is_refusing: AtomicBool::new(false),
         }))
     }
 
@@ -34,6 +37,26 @@ impl BackendState {
         }
         self.0.metrics.backend_connections.inc();
         Connected(self.0.metrics.clone())
+    }
+
+    /// A subscription that a client had before was made again.
+    pub(super) fn accepted(&self) {
+        if self.0.is_refusing.swap(false, Ordering::AcqRel) {
+            tracing::info!("the Electrum backend accepts subscriptions again");
+        }
+    }
+
+    /// A subscription that a client had before is refused. Logged once until one is accepted.
+    pub(super) fn refused(&self, reason: &str) {
+        self.0.metrics.backend_refused_subscriptions.inc();
+        if self.0.is_refusing.swap(true, Ordering::AcqRel) {
+            tracing::debug!(reason, "the Electrum backend refuses a subscription again");
+        } else {
+            tracing::warn!(
+                reason,
+                "the Electrum backend (electrum.backend) refuses subscriptions that it had before: closing the connections of these clients"
+            );
+        }
     }
 
     /// A connection was lost, or is not made. Logged once until one is made.

@@ -20,7 +20,7 @@ fn call() -> BackendCall {
 struct Scene {
     listener: Listener,
     backend: Backend,
-    changes: mpsc::Receiver<Changed>,
+    notices: mpsc::Receiver<Notice>,
     running: JoinHandle<()>,
     metrics: ElectrumMetrics,
 }
@@ -35,11 +35,11 @@ impl Scene {
             target,
         };
         let metrics = ElectrumMetrics::default();
-        let (backend, driver, changes) = Backend::new(address, timeouts, BackendState::new(metrics.clone()));
+        let (backend, driver, notices) = Backend::new(address, timeouts, BackendState::new(metrics.clone()));
         Self {
             listener,
             backend,
-            changes,
+            notices,
             running: tokio::spawn(driver.run()),
             metrics,
         }
@@ -89,8 +89,8 @@ impl Server {
     }
 }
 
-fn changed(status: Option<&str>) -> Option<Changed> {
-    Some(Changed {
+fn changed(status: Option<&str>) -> Option<Notice> {
+    Some(Notice::Changed {
         script: SCRIPT.parse().unwrap(),
         status: status.map(str::to_owned),
     })
@@ -133,8 +133,8 @@ async fn requests_are_passed_on_and_changes_come_back() {
     assert_eq!(first, Ok("null".to_owned()));
     let error = second.unwrap_err();
     assert_eq!((error.code, error.message.as_str()), (1, "excessive \\u{7} history"));
-    assert_eq!(scene.changes.recv().await, changed(Some("ab")));
-    assert!(scene.changes.try_recv().is_err());
+    assert_eq!(scene.notices.recv().await, changed(Some("ab")));
+    assert!(scene.notices.try_recv().is_err());
     drop(scene.backend);
     scene.running.await.unwrap();
 }
@@ -164,8 +164,8 @@ async fn a_lost_connection_is_made_again_and_what_has_changed_is_reported() {
     drop(server);
     server = scene.accept().await;
     server.answers(r#""bb""#).await;
-    assert_eq!(scene.changes.recv().await, changed(Some("bb")));
-    assert!(scene.changes.try_recv().is_err(), "once");
+    assert_eq!(scene.notices.recv().await, changed(Some("bb")));
+    assert!(scene.notices.try_recv().is_err(), "once");
     assert!(scene.metrics.backend_failures.get() >= 2);
     // Ended: the next connection is made for the next request only.
     let end = BackendCall {
@@ -193,6 +193,40 @@ async fn a_lost_connection_is_made_again_and_what_has_changed_is_reported() {
     );
     assert_eq!(answer, Ok("[]".to_owned()));
     drop(server);
+}
+
+/// A server that counts the subscriptions of all its clients, or one that is starting.
+#[tokio::test]
+async fn a_subscription_that_is_refused_after_a_lost_connection_ends_that_of_the_client() {
+    let mut scene = Scene::new(hasty());
+    let (server, _) = tokio::join!(
+        async {
+            let mut server = scene.accept().await;
+            server.answers(r#""aa""#).await;
+            server
+        },
+        scene.call()
+    );
+    drop(server);
+    let mut server = scene.accept().await;
+    let id = &server.request().await["id"];
+    server
+        .send(&format!(
+            r#"{{"id":{id},"error":{{"code":1,"message":"too many subscriptions"}}}}"#
+        ))
+        .await;
+    let Some(Notice::Lost(error)) = scene.notices.recv().await else {
+        panic!("the end")
+    };
+    assert!(
+        error.code == 2
+            && error
+                .message
+                .contains("(electrum.backend) refuses a subscription that it had before: too many"),
+        "{error:?}"
+    );
+    assert_eq!(scene.metrics.backend_refused_subscriptions.get(), 1);
+    assert!(scene.notices.try_recv().is_err(), "once");
 }
 
 #[tokio::test]
@@ -226,7 +260,7 @@ async fn a_silent_backend_is_pinged_and_one_that_does_not_answer_is_left() {
     );
     let mut next = scene.accept().await;
     assert_eq!(next.answers(r#""cc""#).await["method"], SCRIPTS);
-    assert_eq!(scene.changes.recv().await, changed(Some("cc")));
+    assert_eq!(scene.notices.recv().await, changed(Some("cc")));
 }
 
 #[tokio::test]

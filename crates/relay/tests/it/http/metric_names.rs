@@ -168,6 +168,7 @@ async fn the_page_lists_the_metrics_of_a_relay() {
             "sdk_relay_detached_watches_expired_total",
             "sdk_relay_electrum_backend_connections",
             "sdk_relay_electrum_backend_failures_total",
+            "sdk_relay_electrum_backend_refused_subscriptions_total",
             "sdk_relay_electrum_private_requests_total",
             "sdk_relay_error_replies_total",
             "sdk_relay_rpc_broadcast_seconds",
