@@ -14,12 +14,16 @@
 //! |---|---|---|
 //! | nothing | a transaction in the mempool spends the output | `payment_spent`, 0 confirmations |
 //! | nothing, or 0 confirmations by this transaction | a transaction in a block spends it, and the payment is in a block | `payment_spent`, 1 confirmation |
+//! | 0 confirmations | a transaction that is not known spends it in a block | `payment_spent`, 1 confirmation, by the reported transaction |
 //! | 0 confirmations | another transaction spends it | `payment_spent_reverted`, replaced by this one; then as if nothing was reported |
 //! | 0 confirmations | the transaction is gone or replaced | `payment_spent_reverted` |
 //! | 1 confirmation | its block disconnected | `payment_spent_reverted` |
 //! | 0 or 1 confirmation | the payment is reverted | `payment_spent_reverted`, before the `payment_reverted` |
 //! | 1 confirmation | as deep as a final payment | nothing: the output is forgotten |
 //! | anything | the same again, or an output that no payment reported | nothing |
+//!
+//! Of a spend that only the index knows, the transaction may not be known. The reported one is taken for it: it is the
+//! only known one, and a client that were told of another would count the output as unspent.
 //!
 //! A spend in a block of a payment that was not reported in a block is not reported: the scan that reports the payment
 //! is not finished, and its caller looks for the spend again.
@@ -175,7 +179,7 @@ impl Ledger {
     }
 
     /// A transaction that spends this output was seen, in the mempool or in a block.
-    pub(super) fn spent(&mut self, outpoint: OutPoint, spend: Spend) -> Vec<Change> {
+    pub(super) fn spent(&mut self, outpoint: OutPoint, mut spend: Spend) -> Vec<Change> {
         let is_confirmed = match self.payments.get(&outpoint) {
             Some(payment) => payment.block.is_some(),
             None if self.coins.contains_key(&outpoint) => true,
@@ -187,6 +191,9 @@ impl Ledger {
         let mut changes = Vec::new();
         match self.spends.get(&outpoint) {
             Some(known) if known.block.is_some() => return changes,
+            Some(known) if spend.by.is_none() => {
+                (spend.by, spend.vin, spend.fee_sats) = (known.by, known.vin, known.fee_sats);
+            }
             Some(known) if known.by != spend.by => changes.extend(self.revert_spend(outpoint, spend.by)),
             Some(_) if spend.block.is_none() => return changes,
             Some(_) | None => {}

@@ -103,26 +103,36 @@ fn the_outputs_to_look_up_are_named_in_chain_order_and_each_once() {
 
 /// The node no longer has the block, so that only the index knows that the output is spent.
 #[test]
-fn a_spend_by_an_unknown_transaction_is_reported_and_reverted_with_its_block() {
+fn a_spend_by_an_unknown_transaction_confirms_the_one_that_was_reported() {
     let mut ledger = Ledger::default();
     ledger.seen(outpoint(1), payment(Some((5, block(b'b')))));
     ledger.spent(outpoint(1), spend(7, None));
+    ledger.seen(outpoint(2), payment(Some((5, block(b'b')))));
     let unknown = Spend {
         by: None,
+        vin: None,
+        fee_sats: None,
         ..spend(0, Some((6, block(b'c'))))
     };
-    let changes = ledger.spent(outpoint(1), unknown);
-    assert_eq!(
-        changes.iter().map(word).collect::<Vec<_>>(),
-        [("unspent", 0), ("spent", 1)]
-    );
-    let Event::PaymentSpent(spent) = &changes[1].event else {
-        panic!("a spend")
-    };
-    assert_eq!((&spent.spent_by, spent.block_height), (&None, Some(6)));
+    for (n, by) in [(1, Some(txid(7).to_string())), (2, None)] {
+        let changes = ledger.spent(outpoint(n), unknown.clone());
+        assert_eq!(changes.iter().map(word).collect::<Vec<_>>(), [("spent", 1)]);
+        let Event::PaymentSpent(spent) = &changes[0].event else {
+            panic!("a spend")
+        };
+        assert_eq!((&spent.spent_by, spent.block_height), (&by, Some(6)));
+        assert_eq!(
+            (spent.vin, spent.fee_sats),
+            by.map_or((None, None), |_| (Some(0), Some(300)))
+        );
+    }
+    // It is in a block: that it is not in the mempool any more changes nothing.
     assert!(ledger.left(txid(7), None).is_empty() && ledger.mempool_is(|_| false).is_empty());
     let changes = ledger.disconnected(block(b'c'), |_| false);
-    assert_eq!(changes.iter().map(word).collect::<Vec<_>>(), [("unspent", 1)]);
+    assert_eq!(
+        changes.iter().map(word).collect::<Vec<_>>(),
+        [("unspent", 1), ("unspent", 1)]
+    );
 }
 
 /// Thousands of payments of a few satoshis must not push out the others.
