@@ -101,8 +101,8 @@ pub enum ChainEvent {
         reason: LeaveReason,
     },
     /// The mempool as of the stream is complete: a transaction that the consumer knows from before the stream began,
-    /// and that the stream has not reported since, has left the mempool. Sent after each start and after each loss of
-    /// signals, once all their `TxsEntered` and `TxLeft` are sent.
+    /// and that the stream has not reported since, has left the mempool. Sent after each start, each loss of signals
+    /// and each reorganisation, once all their `TxsEntered` and `TxLeft` are sent.
     MempoolSynced,
 }
 

@@ -179,6 +179,15 @@ impl Detection {
         self.mail.mailbox(address)
     }
 
+    /// As [`Self::mailbox`], for an edge that keeps what it was told: [`WatchMessage::MempoolScanned`] and
+    /// [`WatchMessage::Settled`] are posted to it too.
+    ///
+    /// [`WatchMessage::MempoolScanned`]: super::WatchMessage::MempoolScanned
+    /// [`WatchMessage::Settled`]: super::WatchMessage::Settled
+    pub fn mailbox_with_scan_ends(&self, address: IpAddr) -> (Mailbox, MailboxReceiver) {
+        self.mail.mailbox_with_scan_ends(address)
+    }
+
     /// The scanner, which prepares the receiver of a watch.
     pub fn scanner(&self) -> &Scanner {
         &self.scanner

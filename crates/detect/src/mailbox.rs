@@ -108,6 +108,8 @@ enum Kind {
         holds: Mutex<HashMap<Owner, u64>>,
         /// Mailboxes of the detached watches to which the connection is attached.
         sources: Mutex<Vec<Mailbox>>,
+        /// Whether the ends of scans are posted to it.
+        has_scan_ends: bool,
     },
     /// Of a detached watch.
     Detached(Box<Mutex<Detached>>),
@@ -148,6 +150,15 @@ impl Mailboxes {
 
     /// A mailbox for a client from this address.
     pub(super) fn mailbox(self: &Arc<Self>, address: IpAddr) -> (Mailbox, MailboxReceiver) {
+        self.new_mailbox(address, false)
+    }
+
+    /// The same, to which the ends of scans are posted.
+    pub(super) fn mailbox_with_scan_ends(self: &Arc<Self>, address: IpAddr) -> (Mailbox, MailboxReceiver) {
+        self.new_mailbox(address, true)
+    }
+
+    fn new_mailbox(self: &Arc<Self>, address: IpAddr, has_scan_ends: bool) -> (Mailbox, MailboxReceiver) {
         let (barrier, seen) = watch::channel(u64::MAX);
         let mailbox = self.open_mailbox(
             address,
@@ -155,6 +166,7 @@ impl Mailboxes {
                 barrier,
                 holds: Mutex::default(),
                 sources: Mutex::default(),
+                has_scan_ends,
             },
         );
         self.waiting.enter(mailbox.0.number, address);
@@ -327,6 +339,17 @@ impl Mailbox {
     /// Address of the client.
     pub fn address(&self) -> IpAddr {
         self.0.address
+    }
+
+    /// Whether the ends of scans are posted to it.
+    pub(super) fn has_scan_ends(&self) -> bool {
+        matches!(
+            self.0.kind,
+            Kind::Connection {
+                has_scan_ends: true,
+                ..
+            }
+        )
     }
 
     /// Allows the connection to send events up to this one; of a detached watch, the connection that is attached.

@@ -402,9 +402,26 @@ impl Watch {
         self.in_ledger(|ledger| ledger.finalize(height));
     }
 
+    /// What was in the mempool at its registration is scanned.
+    pub(super) fn mempool_scanned(&mut self) {
+        let watch_id = self.id.clone();
+        self.send(self.mailbox.queued(WatchMessage::MempoolScanned { watch_id }));
+    }
+
+    /// The chain and the mempool are known as a whole, and scanned.
+    pub(super) fn settled(&mut self) {
+        let watch_id = self.id.clone();
+        self.send(self.mailbox.queued(WatchMessage::Settled { watch_id }));
+    }
+
     /// Events of a watch are not logged, and have no `event_id`.
     fn notify(&mut self, reported: Reported) {
-        let Some(queued) = self.queued(reported) else {
+        self.send(self.queued(reported));
+    }
+
+    /// Sends a live message, after those that wait for the history.
+    fn send(&mut self, queued: Option<QueuedMessage>) {
+        let Some(queued) = queued else {
             return;
         };
         match &mut self.history {

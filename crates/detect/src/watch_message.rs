@@ -19,6 +19,17 @@ pub enum WatchMessage {
     Gap(Box<WatchGap>),
     /// A detached watch has ended, or another connection has attached to it.
     Ended(Box<WatchEnded>),
+    /// What was in the mempool when this watch was registered is scanned for it.
+    MempoolScanned {
+        /// Its id.
+        watch_id: String,
+    },
+    /// After a reorganisation, the chain and the mempool are known as a whole, and scanned for this watch: payments
+    /// that were reverted, and have not been reported again, are in neither.
+    Settled {
+        /// Its id.
+        watch_id: String,
+    },
 }
 
 /// An event of a payment to a watch, or of its spend.
@@ -49,6 +60,18 @@ impl WatchMessage {
             Self::Progress(progress) => &progress.watch_id,
             Self::Gap(gap) => &gap.watch_id,
             Self::Ended(ended) => &ended.watch_id,
+            Self::MempoolScanned { watch_id } | Self::Settled { watch_id } => watch_id,
+        }
+    }
+
+    /// The message as the WebSocket API sends it; `None`: it is only for an edge that keeps what it was told.
+    pub fn into_server_message(self) -> Option<ServerMessage> {
+        match self {
+            Self::Payment(message) => Some(ServerMessage::Notification(message.notification)),
+            Self::Progress(progress) => Some(ServerMessage::WatchProgress(*progress)),
+            Self::Gap(gap) => Some(ServerMessage::WatchGap(*gap)),
+            Self::Ended(ended) => Some(ServerMessage::WatchEnded(*ended)),
+            Self::MempoolScanned { .. } | Self::Settled { .. } => None,
         }
     }
 
@@ -63,18 +86,7 @@ impl WatchMessage {
             }
             Self::Gap(gap) => size_of::<WatchGap>() + gap.watch_id.len(),
             Self::Ended(ended) => size_of::<WatchEnded>() + ended.watch_id.len(),
-        }
-    }
-}
-
-impl From<WatchMessage> for ServerMessage {
-    /// As the WebSocket API sends it.
-    fn from(message: WatchMessage) -> Self {
-        match message {
-            WatchMessage::Payment(message) => Self::Notification(message.notification),
-            WatchMessage::Progress(progress) => Self::WatchProgress(*progress),
-            WatchMessage::Gap(gap) => Self::WatchGap(*gap),
-            WatchMessage::Ended(ended) => Self::WatchEnded(*ended),
+            Self::MempoolScanned { watch_id } | Self::Settled { watch_id } => watch_id.len(),
         }
     }
 }

@@ -45,6 +45,8 @@ struct Connection {
     client: Client,
     /// First events of the scans in progress for it, with their number: it may receive events below the first.
     held: BTreeMap<u64, usize>,
+    /// Its watches are to be told when no scan is in progress.
+    is_settling: bool,
 }
 
 impl Watches {
@@ -104,6 +106,7 @@ impl Watches {
             mailbox: mailbox.clone(),
             watches: BTreeSet::new(),
             held: BTreeMap::new(),
+            is_settling: false,
         });
         connection.watches.insert(number);
         let watch = Watch {
@@ -240,6 +243,35 @@ impl Watches {
             }
         }
         connection.set_barrier();
+        self.report_settled(owner);
+    }
+
+    /// The chain and the mempool are known as a whole: tells those that want to know, each after the scans that are in
+    /// progress for it.
+    pub(super) fn settle(&mut self) {
+        let connections = self.owners.iter_mut();
+        let settling = connections.filter(|(_, connection)| connection.mailbox.has_scan_ends());
+        let owners: Vec<Owner> = settling
+            .map(|(owner, connection)| {
+                connection.is_settling = true;
+                *owner
+            })
+            .collect();
+        owners.into_iter().for_each(|owner| self.report_settled(owner));
+    }
+
+    fn report_settled(&mut self, owner: Owner) {
+        let connection = self.owners.get_mut(&owner);
+        let Some(connection) = connection.filter(|connection| connection.is_settling && connection.held.is_empty())
+        else {
+            return;
+        };
+        connection.is_settling = false;
+        for number in &connection.watches {
+            if let Some(watch) = self.all.get_mut(number) {
+                watch.settled();
+            }
+        }
     }
 
     /// Closes a connection whose scans are too far behind, or have failed; the client has to reconnect.

@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn new(handles: Arc<Handles>, stream: S, arrival: &Arrival) -> Self {
         let settings = handles.settings.now();
         let timeouts = handles.timeouts;
-        let (mailbox, mail) = handles.detection.mailbox(network_of(arrival.client));
+        let (mailbox, mail) = handles.detection.mailbox_with_scan_ends(network_of(arrival.client));
         let works = Works::new(Arc::clone(&arrival.spawner));
         let (handle, backend) = settings
             .electrum
@@ -215,10 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 read = self.lines.next(), if reads => self.received(read).await,
                 () = at(resumes) => self.resume().await,
                 message = self.mail.next(), if takes_mail => self.deliver(message),
-                Ok(()) = self.tip.changed() => {
-                    self.session.mempool_is_scanned();
-                    self.new_tip().await
-                }
+                Ok(()) = self.tip.changed() => self.new_tip().await,
                 notice = backend_notice(&mut self.backend) => match notice {
                     Notice::Changed { script, status } => {
                         let line = self.session.backend_changed(script, status.as_deref());

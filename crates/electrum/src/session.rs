@@ -64,8 +64,20 @@ pub(crate) struct Session {
     backend_scripts: BTreeSet<ScriptHash>,
     /// Scripts with changes that are not notified yet.
     changed: BTreeSet<ScriptHash>,
-    /// Those of them that have no transaction any more, with the time when that is notified.
-    emptied: BTreeMap<ScriptHash, Instant>,
+    /// Those of them that may have no transaction any more, which is not notified at once.
+    emptied: BTreeMap<ScriptHash, Emptied>,
+}
+
+/// A script that may have no transaction any more, but soon again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Emptied {
+    /// The number of the watch that has reverted its payment; 0: none has.
+    by: u64,
+    was_in_block: bool,
+    /// All that the watch finds again is found.
+    is_settled: bool,
+    /// When it is notified, if it is not settled before.
+    at: Option<Instant>,
 }
 
 /// What a watch is for.
@@ -232,6 +244,19 @@ impl Session {
         };
         let is_main = role == Role::Main;
         match message {
+            WatchMessage::MempoolScanned { .. } => {
+                if is_main {
+                    // Outputs that the watch before it has found there, and that have left since.
+                    let in_mempool = |place| place == Place::Mempool;
+                    self.changed.extend(self.outputs.scanned(&address, number, in_mempool));
+                }
+            }
+            WatchMessage::Settled { .. } => {
+                let emptied = self.emptied.values_mut();
+                emptied
+                    .filter(|emptied| emptied.by == number)
+                    .for_each(|emptied| emptied.is_settled = true);
+            }
             WatchMessage::Progress(progress) => {
                 if is_main {
                     subscription.progressed(progress.progress);
@@ -241,7 +266,7 @@ impl Session {
                     let is_missing = |height| progress.missing.iter().any(|m| m.from <= height && height <= m.to);
                     let gone = self.outputs.scanned(&address, number, |place| match place {
                         Place::Block(height) => is_main == (height >= start) && !is_missing(height),
-                        // The scan of the mempool ends on its own.
+                        // `MempoolScanned` is the end of that scan.
                         Place::Mempool => false,
                     });
                     self.changed.extend(gone);
@@ -279,7 +304,15 @@ impl Session {
                     if is_main {
                         subscription.reverted(message.outpoint, payment.block_height.is_some());
                     }
-                    self.changed.extend(self.outputs.reverted(message.outpoint));
+                    if let Some(script) = self.outputs.reverted(message.outpoint) {
+                        self.changed.insert(script);
+                        let emptied = Emptied {
+                            by: number,
+                            was_in_block: payment.block_height.is_some(),
+                            ..Emptied::default()
+                        };
+                        self.emptied.insert(script, emptied);
+                    }
                 }
                 Event::PaymentSpent(spent) => {
                     let spend = spend(spent.spent_by.as_deref(), spent.block_height, spent.fee_sats);
@@ -305,17 +338,6 @@ impl Session {
         }
         self.by_watch.retain(|_, served| served.role != Role::Replaced(number));
         self.publish_scans();
-    }
-
-    /// There is a new tip: the scans of the mempool for watches whose history is complete have ended.
-    pub(crate) fn mempool_is_scanned(&mut self) {
-        for (address, subscription) in &mut self.subscriptions {
-            if subscription.is_scanned() && std::mem::take(&mut subscription.is_widened) {
-                let in_mempool = |place| place == Place::Mempool;
-                self.changed
-                    .extend(self.outputs.scanned(address, subscription.watch, in_mempool));
-            }
-        }
     }
 
     fn publish_scans(&self) {
@@ -366,8 +388,14 @@ impl Session {
             };
             let status = self.outputs.status(script);
             if status.is_none() && last.is_some() {
-                let at = *self.emptied.entry(script).or_insert(now + timeouts.settle);
-                if now < at {
+                let emptied = self.emptied.entry(script).or_default();
+                let within = if emptied.was_in_block {
+                    timeouts.reorganisation
+                } else {
+                    timeouts.settle
+                };
+                let at = *emptied.at.get_or_insert(now + within);
+                if now < at && !emptied.is_settled {
                     self.changed.insert(script);
                     continue;
                 }
@@ -386,7 +414,7 @@ impl Session {
     pub(crate) fn next(&self) -> Option<Instant> {
         let next = self.subscriptions.values();
         next.filter_map(|subscription| subscription.next(&self.options.timeouts))
-            .chain(self.emptied.values().copied())
+            .chain(self.emptied.values().filter_map(|emptied| emptied.at))
             .min()
     }
 

@@ -37,8 +37,6 @@ pub(crate) const REPORTED_BYTES: usize = 2 * size_of::<(Txid, Reported)>();
 /// A subscription.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    /// The number of the watch that serves it now.
-    pub(crate) watch: u64,
     /// The first block that the watch scans.
     pub(crate) start_height: u32,
     /// The JSON object in the answer and in each notification, byte by byte the same.
@@ -47,8 +45,6 @@ pub(crate) struct Subscription {
     answered: Option<Instant>,
     last_sent: Option<Instant>,
     progress: f64,
-    /// It takes the place of another watch, whose outputs in the mempool it has not all found yet.
-    pub(crate) is_widened: bool,
     /// All of the history is found.
     is_scanned: bool,
     waiting: VecDeque<Item>,
@@ -82,7 +78,7 @@ enum Item {
 
 impl Subscription {
     /// A subscription that is not answered yet.
-    pub(crate) fn new(address: &str, labels: &[u32], start_height: u32, watch: u64) -> Self {
+    pub(crate) fn new(address: &str, labels: &[u32], start_height: u32) -> Self {
         let labels: Vec<_> = labels.iter().map(u32::to_string).collect();
         let object = format!(
             r#"{{"address":{},"labels":[{}],"start_height":{start_height}}}"#,
@@ -90,13 +86,11 @@ impl Subscription {
             labels.join(",")
         );
         Self {
-            watch,
             start_height,
             object,
             answered: None,
             last_sent: None,
             progress: 0.0,
-            is_widened: false,
             is_scanned: false,
             waiting: VecDeque::new(),
             reported: HashMap::new(),

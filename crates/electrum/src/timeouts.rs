@@ -13,6 +13,8 @@ pub struct Timeouts {
     pub progress: Duration,
     /// Before a script is notified as empty, in case that its transaction is found again.
     pub settle: Duration,
+    /// The same, of a script whose transaction was in a block, if the end of the reorganisation is not known before.
+    pub reorganisation: Duration,
     /// An answer of the node, including the wait for a turn.
     pub node: Duration,
     /// A line to the client, besides the time that its size allows ([`SLOWEST_READER`](crate::limits::SLOWEST_READER)).
@@ -34,10 +36,13 @@ const IDLE: Duration = Duration::from_secs(600);
 const FIRST_NOTIFICATION: Duration = Duration::from_millis(250);
 /// Frequent enough for a progress bar, and rare enough to cost nothing.
 const PROGRESS: Duration = Duration::from_secs(5);
+/// A transaction that has left the mempool rarely returns.
+const SETTLE: Duration = Duration::from_secs(3);
 /// In a reorganisation the mempool is read again, and the blocks of the new chain follow; then the status of most
 /// scripts is one that the client has seen before. Sparrow empties the history of a script that is notified as empty,
 /// and then ignores each status that it has seen on the connection: the payment would be lost until it connects again.
-const SETTLE: Duration = Duration::from_secs(3);
+/// A node with a full mempool takes some seconds.
+const REORGANISATION: Duration = Duration::from_secs(30);
 /// Shorter than the 30 s or more that wallets wait for an answer.
 const NODE: Duration = Duration::from_secs(20);
 /// As long as a client of the WebSocket API may take.
@@ -59,6 +64,7 @@ impl Default for Timeouts {
             first_notification: FIRST_NOTIFICATION,
             progress: PROGRESS,
             settle: SETTLE,
+            reorganisation: REORGANISATION,
             node: NODE,
             write: WRITE,
             backend: BACKEND,

@@ -75,6 +75,8 @@ pub struct Batch {
     pub seen: u64,
     /// The first event that must not be sent to an owner before this batch is scanned for it; `None`: no event waits.
     pub mark: Option<u64>,
+    /// The watch whose backfill ends with this batch; `None`: it has rows, or is not backfill.
+    pub last_of: Option<u64>,
     /// When it was made, for [`ScanMetrics`].
     begun: Instant,
     /// Rows of one piece.
@@ -92,6 +94,7 @@ impl Batch {
             block: None,
             seen: unix_now(),
             mark: None,
+            last_of: None,
             begun: Instant::now(),
             chunk: (pairs / receivers.max(1)).clamp(ROWS_AT_LEAST, ROWS_AT_MOST),
             cancelled: AtomicBool::new(false),
@@ -106,6 +109,20 @@ impl Batch {
             mark: Some(mark),
             ..Self::new(class, rows, receivers)
         }
+    }
+
+    /// A batch without rows, which ends after the backfill that is queued for the same owner. `watch`: the number of
+    /// the watch that this backfill is for.
+    pub fn last_of(watch: u64) -> Self {
+        Self {
+            last_of: Some(watch),
+            ..Self::new(Class::Backfill, Arc::default(), 1)
+        }
+    }
+
+    /// Whether its end is reported.
+    fn is_reported(&self) -> bool {
+        self.mark.is_some() || self.last_of.is_some()
     }
 
     /// Cancels the parts that are not being scanned yet.
@@ -181,7 +198,8 @@ pub enum Outcome {
         /// The payments.
         matches: Vec<Match>,
     },
-    /// The batch, which has a mark, is completely scanned for this owner, and all matches were reported.
+    /// The batch, which has a mark or is the last of a backfill, is completely scanned for this owner, and all matches
+    /// were reported.
     Done {
         /// Its owner.
         owner: Owner,

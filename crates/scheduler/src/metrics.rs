@@ -43,7 +43,7 @@ impl ScanMetrics {
         let of = match batch.class {
             Class::Mempool => MEMPOOL,
             Class::Block => BLOCK,
-            // A new watch: no event waits for it, and its end is not reported.
+            // A new watch: no event waits for it.
             Class::Backfill => return,
         };
         if let Some(histogram) = self.seconds.get(of) {

@@ -32,7 +32,7 @@ pub(super) struct Queue {
     /// Cost of queued backfill, by address.
     backfill: HashMap<IpAddr, u64>,
     backfill_of_all: u64,
-    /// Ended tasks with a mark that are not reported yet.
+    /// Ended tasks whose end is to be reported.
     ended: Vec<(Owner, Arc<Batch>)>,
     serial: u64,
     turn: u64,
@@ -282,7 +282,7 @@ impl Queue {
             if task.batch.class != Class::Backfill {
                 tasks.rows = tasks.rows.saturating_sub(task.batch.rows.len());
             }
-            if task.batch.mark.is_some() {
+            if task.batch.is_reported() {
                 self.ended.push((owner, Arc::clone(&task.batch)));
             }
         }

@@ -118,6 +118,8 @@ impl Driver {
             self.chain.disconnect(parent);
             self.view.unmine(local.hash);
             self.report_tip(parent);
+            // Consumers want to know when all transactions that return from the block have been reported.
+            (self.stale, self.announce) = (true, true);
             moved = true;
         }
         Ok(moved)

@@ -67,7 +67,7 @@ fn got(message: &WatchMessage) -> Got {
         WatchMessage::Payment(message) => Got::Match(message.notification.watch_seq.unwrap()),
         WatchMessage::Gap(gap) => Got::Gap(gap.first_watch_seq, gap.last_watch_seq, gap.from_height),
         WatchMessage::Progress(progress) => Got::Progress(progress.height),
-        WatchMessage::Ended(_) => panic!("{message:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -110,6 +110,8 @@ impl Mailbox {
                 }
                 // Made when they are sent.
                 WatchMessage::Gap(_) | WatchMessage::Ended(_) => {}
+                // Not for a client that comes back.
+                WatchMessage::MempoolScanned { .. } | WatchMessage::Settled { .. } => {}
             }
         }
         let (waiting, last_seq) = (state.kept.waiting(), state.kept.last());

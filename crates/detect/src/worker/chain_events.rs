@@ -82,6 +82,7 @@ impl Worker {
                     mempool.contains(t) || spends.has_tx(t) || block_scans.iter().any(|b| b.txids.contains(t))
                 };
                 self.watches.iter_mut().for_each(|w| w.mempool_is(is_waiting));
+                self.watches.settle();
                 self.parts.vitals.set_mempool_known();
             }
         }

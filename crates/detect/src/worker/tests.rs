@@ -35,6 +35,7 @@ use crate::own_record::Known;
 use crate::spend::Coin;
 use crate::start;
 
+mod scan_ends;
 mod simulated;
 mod unseen;
 

@@ -60,10 +60,10 @@ impl Worker {
                 watch_id: watch.id().to_owned(),
                 history: plan,
             };
-            (registered, watch.client())
+            (registered, watch.client(), watch.number)
         });
         let (answer, added) = match added {
-            Ok((registered, client)) => (Ok(registered.clone()), Some((registered.watch_id, client))),
+            Ok((registered, client, number)) => (Ok(registered.clone()), Some((registered.watch_id, client, number))),
             Err(refused) => (Err(refused), None),
         };
         // Before the answer, so that the metrics contain the watch when the client has the answer.
@@ -71,7 +71,9 @@ impl Worker {
         let is_known = reply.send(answer).is_ok();
         // After the answer: a connection with a frame of the watch in its mailbox has the answer too, and sends it
         // first.
-        let Some((watch_id, client)) = added else { return };
+        let Some((watch_id, client, number)) = added else {
+            return;
+        };
         if !is_known {
             // The caller has stopped waiting, and does not know its id.
             self.watches.remove(&watch_id);
@@ -82,7 +84,7 @@ impl Worker {
             // Queued until the first block is known.
             watch.scan().into_iter().for_each(|scan| self.history.add(scan));
         }
-        self.scan_mempool(&client);
+        self.scan_mempool(&client, number);
     }
 
     /// Settles the histories that waited for the first block. Skipped blocks, from the one above `seen`, are not
@@ -152,8 +154,9 @@ impl Worker {
         }
     }
 
-    /// Scans the current mempool for a new watch: transactions that enter later are scanned for it live.
-    pub(super) fn scan_mempool(&mut self, client: &Client) {
+    /// Scans the current mempool for a new watch, with this number: transactions that enter later are scanned for it
+    /// live.
+    pub(super) fn scan_mempool(&mut self, client: &Client, number: u64) {
         let mut before = std::mem::take(&mut self.snapshot);
         for segment in self.mempool.snapshot() {
             let known = before.iter().position(|(known, _)| Arc::ptr_eq(known, &segment));
@@ -165,6 +168,7 @@ impl Worker {
             self.scheduler.push(&batch, [client]);
             self.snapshot.push((segment, batch));
         }
+        self.scheduler.push(&Arc::new(Rows::last_of(number)), [client]);
     }
 
     /// Schedules a scan of rows for all watches; their connections receive no further event before it is done.
@@ -232,6 +236,10 @@ impl Worker {
             Outcome::Done { owner, batch } => {
                 if let Some(mark) = batch.mark {
                     self.watches.release(owner, mark);
+                }
+                let scanned = batch.last_of.and_then(|number| self.watches.by_number(number));
+                if let Some(watch) = scanned.filter(|watch| watch.mailbox.has_scan_ends()) {
+                    watch.mempool_scanned();
                 }
                 if batch.class == Class::Block {
                     for block in self

@@ -68,7 +68,7 @@ impl Session {
         } = subscribed;
         let address: Arc<str> = address.into();
         self.watches += 1;
-        let mut subscription = Subscription::new(&address, &labels, start_height, self.watches);
+        let subscription = Subscription::new(&address, &labels, start_height);
         let object = subscription.object().to_owned();
         // The new watch reports again what the one before it has reported.
         self.replace(&address, Role::Main, self.watches);
@@ -82,7 +82,6 @@ impl Session {
         };
         self.by_watch.insert(watch_id, served);
         self.earlier.begin(&address, earlier);
-        subscription.is_widened = self.subscriptions.contains_key(&address);
         self.subscriptions.insert(address, subscription);
         self.publish_scans();
         object

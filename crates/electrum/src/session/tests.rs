@@ -128,7 +128,19 @@ fn of_watch(watch_id: &str, message: WatchMessage) -> WatchMessage {
             progress.watch_id = watch_id.to_owned();
             WatchMessage::Progress(progress)
         }
-        WatchMessage::Gap(_) | WatchMessage::Ended(_) => panic!("of a detached watch: {message:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn mempool_scanned(watch_id: &str) -> WatchMessage {
+    WatchMessage::MempoolScanned {
+        watch_id: watch_id.to_owned(),
+    }
+}
+
+fn settled(watch_id: &str) -> WatchMessage {
+    WatchMessage::Settled {
+        watch_id: watch_id.to_owned(),
     }
 }
 
@@ -375,7 +387,7 @@ async fn a_found_output_is_answered_for_and_its_changes_are_notified() {
     for _ in 0..2 {
         let lines = session.due(Instant::now());
         assert!(!lines.iter().any(|line| line.contains(SCRIPTS)), "{lines:?}");
-        tokio::time::advance(options().timeouts.settle).await;
+        tokio::time::advance(options().timeouts.reorganisation).await;
     }
     // It is empty again, and the client asks for that itself: nothing is left to be notified.
     session.mail(reverted(1, Some(9)));
@@ -401,6 +413,55 @@ async fn a_found_output_is_answered_for_and_its_changes_are_notified() {
     session.mail(detected(1, Some(10)));
     let lines = session.due(Instant::now());
     assert!(lines.len() == 1 && lines[0].contains(r#""height":10"#), "{lines:?}");
+}
+
+/// The end of a reorganisation is known: a client whose payment is gone needs not wait.
+#[tokio::test(start_paused = true)]
+async fn a_script_is_notified_as_empty_at_the_end_of_a_reorganisation() {
+    let mut session = subscribed(options());
+    session.mail(progress(1.0));
+    for n in [1, 2, 3] {
+        session.mail(detected(n, Some(9)));
+    }
+    session.mail(detected(4, None));
+    tokio::time::advance(Duration::from_millis(250)).await;
+    session.due(Instant::now());
+    let [gone, back, other, evicted] = [1, 2, 3, 4].map(|n| ScriptHash::of_key(&[n; 32]).to_string());
+    for script in [&gone, &back, &other, &evicted] {
+        assert!(result(&mut session, SCRIPTS, json!([script])).unwrap().is_string());
+    }
+    let notified = |session: &mut Session| {
+        let lines = session.due(Instant::now());
+        lines
+            .into_iter()
+            .filter(|line| line.contains(SCRIPTS))
+            .collect::<Vec<_>>()
+    };
+    for n in [1, 2] {
+        session.mail(reverted(n, Some(9)));
+    }
+    session.mail(reverted(4, None));
+    assert_eq!(notified(&mut session), Vec::<String>::new());
+    // Far longer than a payment of the mempool is waited for.
+    tokio::time::advance(options().timeouts.settle).await;
+    let lines = notified(&mut session);
+    assert!(lines.len() == 1 && lines[0].contains(&evicted), "{lines:?}");
+    session.mail(detected(2, Some(9)));
+    assert_eq!(notified(&mut session), Vec::<String>::new());
+    session.mail(settled("another"));
+    assert_eq!(notified(&mut session), Vec::<String>::new());
+    session.mail(settled(WATCH));
+    let lines = notified(&mut session);
+    assert!(
+        lines.len() == 1 && lines[0].ends_with(&format!(r#"["{gone}",null]}}"#)),
+        "{lines:?}"
+    );
+    // The next reorganisation has an end of its own; without it, the time counts.
+    session.mail(reverted(3, Some(9)));
+    assert_eq!(notified(&mut session), Vec::<String>::new());
+    tokio::time::advance(options().timeouts.reorganisation).await;
+    let lines = notified(&mut session);
+    assert!(lines.len() == 1 && lines[0].contains(&other), "{lines:?}");
 }
 
 impl Session {
@@ -627,13 +688,17 @@ async fn a_widened_subscription_keeps_the_old_outputs_of_a_returning_wallet() {
     assert!(lines.iter().any(|line| line.contains(&old)), "{lines:?}");
     // Found again, and gone, by the next block.
     session.mail(new(detected(6, None)));
-    session.mempool_is_scanned();
+    session.mail(mempool_scanned("watch-2"));
     assert_eq!(session.place(6), Some(Place::Mempool));
 
     // With another label the earlier blocks are scanned again.
     subscribe_with(&mut session, "watch-3", 7, EarlierBlocks::Unscanned);
     session.mail(of_watch("watch-3", progress(1.0)));
-    session.mempool_is_scanned();
+    // A new tip says nothing about the scan of the mempool.
+    drop(session.new_tip(r#"{"height":11,"hex":"00"}"#));
+    session.mail(mempool_scanned(EARLIER));
+    assert_eq!(session.place(6), Some(Place::Mempool));
+    session.mail(mempool_scanned("watch-3"));
     assert_eq!(
         session.place(6),
         None,

@@ -10,7 +10,7 @@ use super::*;
 const OBJECT: &str = r#"{"address":"sprt1q","labels":[0,3],"start_height":7}"#;
 
 fn subscription() -> Subscription {
-    Subscription::new("sprt1q", &[0, 3], 7, 1)
+    Subscription::new("sprt1q", &[0, 3], 7)
 }
 
 fn key() -> PublicKey {

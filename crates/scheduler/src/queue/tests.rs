@@ -84,6 +84,31 @@ fn work(queue: &mut Queue) -> Vec<(Vec<Owner>, Class, Range<usize>)> {
 }
 
 #[test]
+fn the_end_of_a_backfill_is_reported_after_its_batches() {
+    let keys = receiver(1);
+    let mut queue = Queue::default();
+    let client = client(1, 1, &[(&keys, &[7])]);
+    let ended = |queue: &mut Queue| queue.ended().iter().map(|(_, batch)| batch.last_of).collect::<Vec<_>>();
+    for _ in 0..2 {
+        let segment = Arc::new(Batch::new(Class::Backfill, rows(3).into(), 1));
+        queue.push(&segment, &client).unwrap();
+    }
+    queue.push(&Arc::new(Batch::last_of(7)), &client).unwrap();
+    assert_eq!(ended(&mut queue), []);
+    let Some(Piece::Scan(first)) = queue.next(false) else {
+        panic!("a scan")
+    };
+    queue.scanned(first, []);
+    assert_eq!(ended(&mut queue), [], "the second is not scanned");
+    work(&mut queue);
+    assert_eq!(ended(&mut queue), [Some(7)]);
+    // Of an empty mempool.
+    queue.push(&Arc::new(Batch::last_of(8)), &client).unwrap();
+    assert_eq!(ended(&mut queue), [Some(8)]);
+    assert!(queue.owners.is_empty() && queue.backfill.is_empty());
+}
+
+#[test]
 fn equal_keys_are_scanned_once_for_all_owners() {
     let (shared, other) = (receiver(1), receiver(2));
     let mut queue = Queue::default();

@@ -113,7 +113,10 @@ impl Connection {
         if let WatchMessage::Ended(ended) = &message {
             self.session.not_watching_any_more(&ended.watch_id);
         }
-        self.feed_frame(socket, &Frame::encode(&message.into())).await
+        match message.into_server_message() {
+            Some(message) => self.feed_frame(socket, &Frame::encode(&message)).await,
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn feed_frame<S: AsyncRead + AsyncWrite + Unpin>(

@@ -425,6 +425,8 @@ async fn transactions_of_a_disconnected_block_enter_immediately_with_mempool_sig
         panic!("not the transaction")
     };
     assert_eq!((txs[0].txid, start.elapsed()), (txid, Duration::ZERO));
+    assert!(matches!(consumer.next().await, ChainEvent::MempoolSynced));
+    assert_eq!(start.elapsed(), Duration::ZERO, "the end of the reorganisation");
 }
 
 #[tokio::test(start_paused = true)]

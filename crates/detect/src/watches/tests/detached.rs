@@ -118,6 +118,7 @@ fn read(receiver: &mut MailboxReceiver) -> Vec<String> {
             WatchMessage::Gap(gap) => format!("gap {}-{}", gap.first_watch_seq, gap.last_watch_seq),
             WatchMessage::Ended(ended) => ended.reason.as_str().to_owned(),
             WatchMessage::Progress(_) => "progress".to_owned(),
+            other => panic!("{other:?}"),
         })
         .collect()
 }

@@ -178,7 +178,8 @@ async fn next(frames: &mut MailboxReceiver) -> (&'static str, Option<u32>, Optio
                 };
             }
             WatchMessage::Progress(progress) if progress.progress >= 1.0 => return ("over", None, None),
-            WatchMessage::Progress(_) | WatchMessage::Gap(_) | WatchMessage::Ended(_) => {}
+            WatchMessage::Progress(_) => {}
+            other => panic!("{other:?}"),
         }
     }
 }
