@@ -14,7 +14,8 @@ use crate::heights::Heights;
 /// sender's tip. A block that is reported as disconnected then may lie below the requested history, and the block that
 /// replaces it below the sender's tip: neither history nor live. In this case the subscriber has to register again,
 /// from this block on ([`Self::take_rescan`]). It has to do the same after a history that ends below the tip, for the
-/// blocks that connected while it was disconnected.
+/// blocks that connected while it was disconnected; and from the first block that is notified after a reconnect, if
+/// none was before: it may have connected in between.
 #[derive(Clone, Debug)]
 pub struct ResumePoint {
     /// No block below this is ever requested.
@@ -25,6 +26,8 @@ pub struct ResumePoint {
     /// First block of the history that was requested after a reconnect.
     renewed_from: Option<u32>,
     rescan: Option<Rescan>,
+    /// Reconnected before a block was notified, and without a history up to the tip: with the `unseen` blocks.
+    blind: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,7 @@ impl ResumePoint {
             registered_at: last_block,
             renewed_from: None,
             rescan: None,
+            blind: None,
         }
     }
 
@@ -98,6 +102,17 @@ impl ResumePoint {
 
     /// A block was notified as connected.
     pub fn connected(&mut self, height: u32) {
+        if let Some(unseen) = self.blind.take() {
+            let from = self.behind(height, unseen);
+            match &mut self.state {
+                State::History { above, .. } => *above = Some(above.map_or(from, |above| above.min(from))),
+                State::Live | State::Complete { .. } => self.rescan_from(from, true),
+            }
+        }
+        if self.registered_at.is_none() {
+            // The first one since the registration.
+            self.registered_at = height.checked_sub(1);
+        }
         if let State::Complete { next } = self.state
             && height >= next
         {
@@ -139,10 +154,7 @@ impl ResumePoint {
     /// Reconnected: the history to request, or `None` without one. `last_block` is the last notified block. `unseen`:
     /// disconnected blocks may not have been notified, as many as this below the last block: they are requested again.
     pub fn reconnected(&mut self, last_block: Option<u32>, unseen: u32) -> Option<Heights> {
-        let behind = |height: u32| match unseen {
-            0 => height,
-            unseen => height.saturating_sub(unseen).max(self.lowest),
-        };
+        let behind = |height: u32| self.behind(height, unseen);
         let after = |height: u32| height.saturating_add(1);
         let live = last_block.map(|height| behind(after(height)));
         let (from, to, above) = match self.state {
@@ -163,6 +175,7 @@ impl ResumePoint {
                 _ => (Some(behind(next)), None, None),
             },
         };
+        self.blind = (last_block.is_none() && (from.is_none() || to.is_some())).then_some(unseen);
         if let Some(next) = from {
             self.state = State::History { next, to, above };
         }
@@ -170,6 +183,14 @@ impl ResumePoint {
         self.renewed_from = from;
         self.rescan = None;
         from.map(|from| Heights { from, to })
+    }
+
+    /// This height, or one so far below it that no unseen reorganisation reaches there.
+    fn behind(&self, height: u32, unseen: u32) -> u32 {
+        match unseen {
+            0 => height,
+            unseen => height.saturating_sub(unseen).max(self.lowest),
+        }
     }
 
     /// If blocks are missing that neither the history nor the live part has: the history with which to register again.

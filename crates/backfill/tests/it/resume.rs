@@ -70,8 +70,9 @@ struct World {
 }
 
 impl World {
-    fn new(blocks: u32, requested: Option<Heights>) -> Self {
-        let last_block = Some(blocks - 1);
+    /// `knows_tip`: the subscriber was notified of a block before.
+    fn new(blocks: u32, requested: Option<Heights>, knows_tip: bool) -> Self {
+        let last_block = knows_tip.then_some(blocks - 1);
         let mut world = Self {
             chain: (0..u64::from(blocks)).collect(),
             last_id: u64::from(blocks),
@@ -187,6 +188,8 @@ impl World {
             Op::Receive(count) => self.receive(count),
             Op::Event => self.event(),
             Op::Break { gap } => {
+                // Without a block, it cannot know how many are in the gap.
+                let gap = gap && self.last_block.is_some();
                 (self.backfill, self.is_registered) = (None, false);
                 self.wire.clear();
                 if gap {
@@ -312,10 +315,11 @@ proptest! {
         from in 0..14u32,
         to in prop::option::of(0..6u32),
         with_history in prop::bool::weighted(0.7),
+        knows_tip in prop::bool::weighted(0.7),
         ops in prop::collection::vec(op(), 0..80),
     ) {
         let requested = with_history.then_some(Heights { from, to: to.map(|more| from + more) });
-        let mut world = World::new(blocks, requested);
+        let mut world = World::new(blocks, requested, knows_tip);
         for op in ops {
             world.apply(op);
         }
@@ -341,4 +345,31 @@ fn progress_does_not_count_while_another_registration_is_due() {
     assert_eq!(point.take_rescan(), from(97));
     assert_eq!(point.take_rescan(), None);
     assert_eq!(point.reconnected(Some(97), 0), from(97));
+}
+
+/// A subscriber whose connection breaks before the first block: what connects meanwhile is neither history nor live.
+#[test]
+fn without_a_block_before_a_reconnect_the_next_one_is_requested() {
+    let from = |from| Some(Heights { from, to: None });
+    let mut point = ResumePoint::new(None, None);
+    point.connected(100);
+    assert_eq!(point.take_rescan(), None, "it saw it on its connection");
+    let mut point = ResumePoint::new(None, None);
+    assert_eq!(point.reconnected(None, 0), None);
+    point.connected(101);
+    assert_eq!(point.take_rescan(), from(101));
+    point.connected(102);
+    assert_eq!(point.take_rescan(), None, "once");
+    // After a gap, what may have been replaced unseen too.
+    let mut point = ResumePoint::new(None, None);
+    assert_eq!(point.reconnected(None, UNSEEN), None);
+    point.connected(101);
+    assert_eq!(point.take_rescan(), from(101 - UNSEEN));
+    // After a history that ends below.
+    let mut point = ResumePoint::new(Some(Heights { from: 50, to: Some(60) }), None);
+    assert_eq!(point.reconnected(None, 0), Some(Heights { from: 50, to: Some(60) }));
+    point.connected(101);
+    assert_eq!(point.take_rescan(), None);
+    point.completed(60);
+    assert_eq!(point.take_rescan(), from(101));
 }
