@@ -14,7 +14,7 @@
 //!
 //! A directory with `index.redb` (a redb database) and segments `NNNNNN.rows`, of [`BLOCKS_PER_SEGMENT`] heights each.
 //! Bytes are appended to a segment and synchronised before the commit of the database that refers to them. Bytes after
-//! the last committed block are left over from a kill, and are truncated. `block` has the layout of a block's bytes.
+//! the last committed block are left over from a kill, and are truncated. `layout` describes a block's bytes.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -32,10 +32,13 @@ mod block;
 mod bytes;
 mod damage;
 mod error;
+mod layout;
 mod open;
+mod output;
 mod read;
 mod rebuild;
 mod recent;
+mod rows;
 mod spend;
 mod spender;
 mod write;
@@ -47,11 +50,13 @@ use redb::TableDefinition;
 
 use crate::db::Db;
 
-pub use block::{IndexedBlock, IndexedTx, OutputPlace, SpentOutput};
+pub use block::{IndexedBlock, IndexedTx};
 pub use damage::Damage;
 pub use error::IndexError;
+pub use output::{OutputPlace, SpentOutput};
 pub use read::IndexTip;
 pub use rebuild::{DATABASE, Rebuild};
+pub use rows::{BlockRows, Row};
 pub use spender::Spender;
 
 /// Number of heights in one segment. On mainnet a segment grows to half a gigabyte: few files, none too large to copy.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use tonic_prost_build::FileDescriptorSet;
+use tonic_prost_build::{Builder, FileDescriptorSet};
 
 const CRATE: &str = env!("CARGO_MANIFEST_DIR");
+const PACKAGE: &str = ".blindbit.oracle.v1";
 const UPDATE: &str = "UPDATE_GENERATED";
 
 fn compare(name: &str, expected: &[u8]) {
@@ -21,18 +22,35 @@ fn compare(name: &str, expected: &[u8]) {
     );
 }
 
+fn code(builder: Builder, interface: FileDescriptorSet) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    builder.out_dir(dir.path()).compile_fds(interface).unwrap();
+    fs::read(dir.path().join("blindbit.oracle.v1.rs")).unwrap()
+}
+
 #[test]
 fn the_generated_code_is_that_of_the_proto() {
     let proto = Path::new(CRATE).join("proto");
     let interface = protox::compile(["oracle.proto"], [&proto]).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    tonic_prost_build::configure()
-        .build_transport(false)
-        .out_dir(dir.path())
-        .compile_fds(interface.clone())
-        .unwrap();
-    let code = fs::read(dir.path().join("blindbit.oracle.v1.rs")).unwrap();
-    compare("generated.rs", &code);
+    let configured = || tonic_prost_build::configure().build_transport(false);
+    compare(
+        "generated.rs",
+        &code(configured().build_server(false), interface.clone()),
+    );
+    // A server writes the messages of streams itself.
+    let streamed = ["ComputeIndexResponse", "BlockScanDataShortResponse"];
+    let server = streamed
+        .into_iter()
+        .fold(configured().build_client(false), |server, message| {
+            server.extern_path(
+                format!("{PACKAGE}.{message}"),
+                format!("crate::Encoded<crate::{message}>"),
+            )
+        });
+    compare(
+        "server.rs",
+        &code(server.extern_path(PACKAGE, "crate"), interface.clone()),
+    );
     compare("descriptor.bin", &encoded(interface));
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use sdk_relay_service::may_read;
 use sdk_relay_transport::{AddressPermit, ClientAddress, ListenerState, Peer, Shutdown};
@@ -20,7 +20,7 @@ use super::caller::Caller;
 use super::deadline::{exceeded, timeout_of};
 use super::limits::{CallPermits, Kind};
 use super::metrics::{Counted, GrpcMetrics};
-use super::paths::{ORACLE, REFLECTION, REQUEST_BYTES};
+use super::paths::{CALLS, ORACLE, REFLECTION, REQUEST_BYTES};
 use crate::rate_limit::RequestPacer;
 use crate::state::Handles;
 
@@ -70,10 +70,22 @@ impl Front {
         let (client, ending) = self.caller(&request)?;
         if !may_read(&self.handles.settings.now().auth, request.headers()) {
             return Err(Status::unauthenticated(
-                "this relay needs a token: send the metadata `authorization: Bearer TOKEN`, with its auth.read_token",
+                if request.headers().contains_key(AUTHORIZATION) {
+                    "the metadata `authorization: Bearer TOKEN` does not have the auth.read_token of this relay"
+                } else {
+                    "this relay needs a token: send the metadata `authorization: Bearer TOKEN`, with its auth.read_token"
+                },
             ));
         }
         let path = request.uri().path();
+        if let Some(call) = path.strip_prefix(ORACLE)
+            && !CALLS.contains(&call)
+        {
+            return Err(Status::unimplemented(format!(
+                "there is no such call; those of this service are {}",
+                CALLS.join(", ")
+            )));
+        }
         let is_reflection = REFLECTION.iter().any(|prefix| path.starts_with(prefix));
         let kind = match path.strip_prefix(ORACLE) {
             Some(call) if !call.starts_with("Stream") => Kind::Single,

@@ -1,34 +1,11 @@
-//! The messages about a block.
+//! The messages about one block. `wire` writes those of streams.
 
 use bitcoin::hashes::Hash;
 use bitcoin::{BlockHash, Txid};
-use sdk_relay_blindbit_proto::{
-    BlockIdentifier, BlockScanDataShortResponse, ComputeIndexResponse, ComputeIndexTxItem, FullBlockResponse,
-    FullTxItem, IndexResponse, UtxoItemLight,
-};
+use sdk_relay_blindbit_proto::{BlockIdentifier, FullBlockResponse, FullTxItem, IndexResponse, UtxoItemLight};
 use sdk_relay_store::index::{IndexedBlock, IndexedTx};
 
 use crate::block::Found;
-
-/// Bytes of an x-only key in short form.
-const SHORT: usize = 8;
-
-/// A block of `StreamBlockScanDataShort`, with these of its transactions.
-pub(super) fn scan_data(found: &Found, transactions: &[&IndexedTx]) -> BlockScanDataShortResponse {
-    BlockScanDataShortResponse {
-        block_identifier: Some(identifier(&found.block)),
-        comp_index: items(transactions),
-        spent_outputs: spent(&found.block),
-    }
-}
-
-/// A block of `StreamComputeIndex`, with these of its transactions.
-pub(super) fn compute_index(found: &Found, transactions: &[&IndexedTx]) -> ComputeIndexResponse {
-    ComputeIndexResponse {
-        block_identifier: Some(identifier(&found.block)),
-        index: items(transactions),
-    }
-}
 
 pub(super) fn full_block(found: &Found) -> FullBlockResponse {
     let block = &found.block;
@@ -64,15 +41,6 @@ fn identifier(block: &IndexedBlock) -> BlockIdentifier {
         block_hash: block_hash(block.hash),
         block_height: block.height.into(),
     }
-}
-
-fn items(transactions: &[&IndexedTx]) -> Vec<ComputeIndexTxItem> {
-    let items = transactions.iter().map(|tx| ComputeIndexTxItem {
-        txid: txid(tx.txid),
-        tweak: tx.tweak.to_vec(),
-        outputs_short: tx.keys.iter().flat_map(|key| &key[..SHORT]).copied().collect(),
-    });
-    items.collect()
 }
 
 fn spent(block: &IndexedBlock) -> Vec<u8> {

@@ -5,20 +5,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tonic::Code;
 
-use super::paths::{ORACLE, REFLECTION};
+use super::paths::{CALLS, ORACLE, REFLECTION};
 
 type Labels = [(&'static str, &'static str); 2];
 
-/// The calls of the Oracle.
-const CALLS: [&str; 7] = [
-    "GetBestBlockHeight",
-    "GetBlockHashByHeight",
-    "GetFullBlock",
-    "GetInfo",
-    "GetSpentOutputsShort",
-    "StreamBlockScanDataShort",
-    "StreamComputeIndex",
-];
 const REFLECTED: &str = "ServerReflectionInfo";
 const OTHER: &str = "other";
 

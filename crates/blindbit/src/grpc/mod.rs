@@ -16,6 +16,7 @@ mod oracle;
 mod paths;
 mod refusal;
 mod stream;
+mod wire;
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -7,7 +7,7 @@ use futures_util::Stream;
 use sdk_relay_blindbit_proto::oracle_service_server::OracleService;
 use sdk_relay_blindbit_proto::{
     BlockHashResponse, BlockHeightRequest, BlockHeightResponse, BlockScanDataShortResponse, ComputeIndexResponse,
-    FullBlockResponse, IndexResponse, InfoResponse, RangedBlockHeightRequestFiltered,
+    Encoded, FullBlockResponse, IndexResponse, InfoResponse, RangedBlockHeightRequestFiltered,
 };
 use sdk_relay_store::TweakIndex;
 use sdk_relay_transport::AddressPermit;
@@ -18,6 +18,7 @@ use super::messages;
 use super::metrics::GrpcMetrics;
 use super::refusal::height;
 use super::stream::{Range, Walk, blocks};
+use super::wire;
 use crate::block::{hash_at, info, tip, with_spent};
 use crate::rate_limit::RequestPacer;
 use crate::state::Handles;
@@ -30,7 +31,7 @@ pub(super) struct Calls {
 }
 
 type Answer<T> = Result<Response<T>, Status>;
-type Blocks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type Blocks<T> = Pin<Box<dyn Stream<Item = Result<Encoded<T>, Status>> + Send>>;
 
 impl Calls {
     pub(super) fn new(handles: Arc<Handles>, pacer: RequestPacer, metrics: GrpcMetrics) -> Self {
@@ -86,7 +87,7 @@ impl OracleService for Calls {
         request: Request<RangedBlockHeightRequestFiltered>,
     ) -> Answer<Self::StreamBlockScanDataShortStream> {
         let (walk, range) = self.walk(request)?;
-        let blocks = blocks(walk, range, TweakIndex::block, messages::scan_data);
+        let blocks = blocks(walk, range, TweakIndex::block_rows, wire::scan_data);
         Ok(Response::new(Box::pin(blocks)))
     }
 
@@ -97,7 +98,7 @@ impl OracleService for Calls {
         request: Request<RangedBlockHeightRequestFiltered>,
     ) -> Answer<Self::StreamComputeIndexStream> {
         let (walk, range) = self.walk(request)?;
-        let blocks = blocks(walk, range, TweakIndex::transactions, messages::compute_index);
+        let blocks = blocks(walk, range, TweakIndex::transaction_rows, wire::compute_index);
         Ok(Response::new(Box::pin(blocks)))
     }
 

@@ -9,3 +9,13 @@ pub(super) const REFLECTION: [&str; 2] = [
     "/grpc.reflection.v1.ServerReflection/",
     "/grpc.reflection.v1alpha.ServerReflection/",
 ];
+/// The calls of the Oracle.
+pub(super) const CALLS: [&str; 7] = [
+    "GetBestBlockHeight",
+    "GetBlockHashByHeight",
+    "GetFullBlock",
+    "GetInfo",
+    "GetSpentOutputsShort",
+    "StreamBlockScanDataShort",
+    "StreamComputeIndex",
+];

@@ -5,19 +5,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bitcoin::BlockHash;
+use bitcoin::{Amount, BlockHash};
 use futures_util::{Stream, stream};
-use prost::Message;
-use sdk_relay_blindbit_proto::RangedBlockHeightRequestFiltered;
+use sdk_relay_blindbit_proto::{Encoded, RangedBlockHeightRequestFiltered};
 use sdk_relay_store::TweakIndex;
-use sdk_relay_store::index::{IndexError, IndexedTx};
+use sdk_relay_store::index::{BlockRows, IndexError, Row};
 use sdk_relay_transport::shutdown_requested;
 use tonic::Status;
 
 use super::caller::Caller;
 use super::metrics::GrpcMetrics;
 use super::refusal::height;
-use crate::block::{Found, ReadBlock, index, looked, missing};
+use crate::block::{index, looked, missing};
 use crate::rate_limit::RequestPacer;
 use crate::state::Handles;
 
@@ -63,34 +62,36 @@ pub(super) struct Walk {
     pub(super) caller: Caller,
 }
 
-/// Makes the message about a block, with these of its transactions.
-type Make<T> = fn(&Found, &[&IndexedTx]) -> T;
+/// Reads the block at a height, with its spent outputs or without.
+type ReadRows = fn(&TweakIndex, u32) -> Result<Option<BlockRows>, IndexError>;
+/// Writes the message about a block, with these of its transactions.
+type Write<T> = fn(&BlockRows, &[Row<'_>]) -> Encoded<T>;
 
 /// A stream.
 struct Position<T> {
     walk: Walk,
     range: Range,
-    read: ReadBlock,
-    make: Make<T>,
+    read: ReadRows,
+    write: Write<T>,
     /// The next height to be read; `None` after the last one.
     next: Option<u32>,
     /// The newest block that was read.
     last: Option<(u32, BlockHash)>,
-    ready: VecDeque<T>,
+    ready: VecDeque<Encoded<T>>,
 }
 
 /// The messages about the blocks of a range, in order.
-pub(super) fn blocks<T: Message + Send + 'static>(
+pub(super) fn blocks<T: Send + 'static>(
     walk: Walk,
     range: Range,
-    read: ReadBlock,
-    make: Make<T>,
-) -> impl Stream<Item = Result<T, Status>> + Send {
+    read: ReadRows,
+    write: Write<T>,
+) -> impl Stream<Item = Result<Encoded<T>, Status>> + Send {
     let position = Position {
         walk,
         range,
         read,
-        make,
+        write,
         next: Some(range.start),
         last: None,
         ready: VecDeque::new(),
@@ -101,8 +102,8 @@ pub(super) fn blocks<T: Message + Send + 'static>(
     })
 }
 
-impl<T: Message + Send + 'static> Position<T> {
-    async fn next_message(&mut self) -> Result<Option<T>, Status> {
+impl<T: Send + 'static> Position<T> {
+    async fn next_message(&mut self) -> Result<Option<Encoded<T>>, Status> {
         if self.ready.is_empty()
             && let Some(from) = self.next
         {
@@ -132,10 +133,11 @@ impl<T: Message + Send + 'static> Position<T> {
             tokio::time::sleep(Duration::from_secs(refusal.seconds)).await;
         }
         let index = index(&self.walk.handles)?.clone();
-        let (store, range, read, make, last) = (Arc::clone(&index.store), self.range, self.read, self.make, self.last);
+        let (store, range, read, write, last) =
+            (Arc::clone(&index.store), self.range, self.read, self.write, self.last);
         let permit = Arc::clone(&self.walk.caller.permit);
         let found = looked(move || {
-            let found = batch(&store, from, most, &range, read, make, last);
+            let found = batch(&store, from, most, &range, read, write, last);
             drop(permit);
             found
         });
@@ -163,7 +165,7 @@ impl<T: Message + Send + 'static> Position<T> {
 }
 
 struct Batch<T> {
-    messages: VecDeque<T>,
+    messages: VecDeque<Encoded<T>>,
     /// Its newest block.
     last: (u32, BlockHash),
 }
@@ -177,27 +179,30 @@ enum Read<T> {
 }
 
 /// Reads blocks from a height: consecutive ones of the chain of `last`.
-fn batch<T: Message>(
+fn batch<T>(
     store: &Arc<TweakIndex>,
     from: u32,
     most: u32,
     range: &Range,
-    read: ReadBlock,
-    make: Make<T>,
+    read: ReadRows,
+    write: Write<T>,
     last: Option<(u32, BlockHash)>,
 ) -> Result<Read<T>, IndexError> {
     for _ in 0..ATTEMPTS {
         let (mut messages, mut hashes) = (VecDeque::new(), Vec::new());
         let mut bytes = 0;
         for height in (from..=range.end).take(most as usize) {
-            let Some(found) = Found::at(store, height, read)? else {
-                break;
+            let block = match read(store, height) {
+                Ok(Some(block)) => block,
+                Ok(None) => break,
+                // The client gets the blocks before a damaged one first.
+                Err(_) if !messages.is_empty() => break,
+                Err(error) => return Err(error),
             };
-            let transactions = kept(&found, range)?;
-            let message = make(&found, &transactions);
-            bytes += message.encoded_len();
+            let message = write(&block, &kept(store, &block, range)?);
+            bytes += message.as_ref().len();
             messages.push_back(message);
-            hashes.push((height, found.block.hash));
+            hashes.push((height, block.hash));
             if bytes >= BATCH_BYTES {
                 break;
             }
@@ -225,10 +230,17 @@ fn batch<T: Message>(
 
 /// The transactions that the filters leave. A transaction is left out as a whole: its outputs with k > 0 are found
 /// through those before.
-fn kept<'a>(found: &'a Found, range: &Range) -> Result<Vec<&'a IndexedTx>, IndexError> {
+fn kept<'a>(store: &TweakIndex, block: &'a BlockRows, range: &Range) -> Result<Vec<Row<'a>>, IndexError> {
+    let limit = Amount::from_sat(range.dust_limit);
     if range.cut_through {
-        found.unspent_worth(range.dust_limit)
-    } else {
-        Ok(found.worth(range.dust_limit).collect())
+        let mut spent = store.are_rows_spent(block)?.into_iter();
+        let is_left = |row: &Row<'_>| {
+            // Every output consumes its entry of the list, whatever the first of them gives.
+            let outputs = row.places().zip(spent.by_ref().take(row.keys.len()));
+            outputs.filter(|(place, spent)| !spent && place.amount >= limit).count() > 0
+        };
+        return Ok(block.rows().filter(is_left).collect());
     }
+    let is_worth = |row: &Row<'_>| limit == Amount::ZERO || row.places().any(|place| place.amount >= limit);
+    Ok(block.rows().filter(is_worth).collect())
 }

@@ -1,10 +1,4 @@
-//! One block of the index, and its bytes.
-//!
-//! Layout: time `u32`, numbers of transactions, outputs and spent outputs as `u32` each, all little-endian; then by
-//! columns: tweaks (33 bytes each), output keys (32 each), txids (32 each); then for each transaction: its number of
-//! outputs, fee plus one (0: unknown), size, how many spent outputs lie between those of the previous transaction and
-//! its own, how many are its own, and for each output vout and satoshis, each number as LEB128; and last the spent
-//! outputs, as `spend` describes.
+//! One block of the index, and its bytes (`layout`).
 
 use std::ops::Range;
 
@@ -13,7 +7,9 @@ use bitcoin::secp256k1::PublicKey;
 use bitcoin::{Amount, Block, BlockHash, OutPoint, Transaction, TxOut, Txid};
 use sdk_relay_bip352::{EligibleTx, TaprootOutput};
 
-use super::bytes::{column, get, put, take};
+use super::bytes::put;
+use super::layout::{Columns, HEAD, TxHead, place};
+use super::output::{OutputPlace, SpentOutput};
 use super::spend::{Place, Spend};
 
 /// A block of the index.
@@ -51,27 +47,6 @@ pub struct IndexedTx {
     pub spends: Range<usize>,
 }
 
-/// Index and amount of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutputPlace {
-    /// Index in its transaction.
-    pub vout: u32,
-    /// Value.
-    pub amount: Amount,
-}
-
-/// A taproot output that a block spends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpentOutput {
-    /// Outpoint of the output.
-    pub outpoint: OutPoint,
-    /// First 8 bytes of its x-only key.
-    pub key_prefix: [u8; 8],
-}
-
-/// Bytes before the columns.
-const HEAD: usize = 16;
-
 /// A decoded block. Its spent outputs may refer to their position in another block.
 #[derive(Debug)]
 pub(super) struct Stored {
@@ -94,35 +69,22 @@ pub(super) struct BlockSpends {
 impl BlockSpends {
     /// `None` if the bytes are not an encoded block. Allocates for the spends only.
     pub(super) fn from_bytes(height: u32, bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes;
-        let time = u32::from_le_bytes(take(&mut rest)?);
-        let mut count = || usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok();
-        let (txs, outputs, spends) = (count()?, count()?, count()?);
-        column::<33>(&mut rest, txs)?;
-        column::<32>(&mut rest, outputs)?;
-        let txids = column::<32>(&mut rest, txs)?;
-        let (mut eligible, mut seen) = (Vec::new(), 0usize);
-        for txid in txids {
-            let places = get(&mut rest)?;
-            // Fee and size.
-            get(&mut rest)?;
-            get(&mut rest)?;
-            let first = seen.checked_add(usize::try_from(get(&mut rest)?).ok()?)?;
-            seen = first.checked_add(usize::try_from(get(&mut rest)?).ok()?)?;
-            if seen > first {
-                eligible.push((first..seen, *txid));
+        let mut columns = Columns::of(bytes)?;
+        let (mut eligible, mut seen) = (Vec::new(), 0);
+        for txid in columns.txids {
+            let head = TxHead::take(&mut columns.rest, &mut seen)?;
+            if !head.spends.is_empty() {
+                eligible.push((head.spends, *txid));
             }
-            for _ in 0..places {
-                get(&mut rest)?;
-                get(&mut rest)?;
+            for _ in 0..head.outputs {
+                place(&mut columns.rest)?;
             }
         }
-        let spends = (0..spends).map(|_| Spend::take(height, &mut rest));
         Some(Self {
-            time,
-            outputs,
+            time: columns.time,
+            outputs: columns.keys.len(),
             eligible,
-            spends: spends.collect::<Option<_>>()?,
+            spends: columns.spends(height)?,
         })
     }
 }
@@ -221,65 +183,46 @@ impl IndexedBlock {
 
     /// The output at this position of an encoded block: its txid, and the first 8 bytes of its key.
     pub(super) fn output_in(bytes: &[u8], place: Place) -> Option<(Txid, [u8; 8])> {
-        let mut rest = bytes.get(4..)?;
-        let mut count = || usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok();
-        let (txs, outputs, _) = (count()?, count()?, count()?);
-        let (tx, output) = (usize::try_from(place.tx).ok()?, usize::try_from(place.output).ok()?);
-        let mut rest = bytes.get(HEAD + 33 * txs..)?;
-        let key = column::<32>(&mut rest, outputs)?.get(output)?;
-        let txid = column::<32>(&mut rest, txs)?.get(tx)?;
+        let columns = Columns::of(bytes)?;
+        let key = columns.keys.get(usize::try_from(place.output).ok()?)?;
+        let txid = columns.txids.get(usize::try_from(place.tx).ok()?)?;
         Some((Txid::from_byte_array(*txid), *key.first_chunk()?))
     }
 
     /// `None` if the bytes are not an encoded block.
     pub(super) fn from_bytes(height: u32, hash: BlockHash, bytes: &[u8]) -> Option<Stored> {
-        let mut rest = bytes;
-        let time = u32::from_le_bytes(take(&mut rest)?);
-        let mut count = || Some(usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok());
-        let (txs, outputs, spends) = (count()??, count()??, count()??);
-        let tweaks = column::<33>(&mut rest, txs)?;
-        let mut keys = column::<32>(&mut rest, outputs)?.iter();
-        let txids = column::<32>(&mut rest, txs)?;
-        let mut transactions = Vec::with_capacity(txs);
-        let mut seen = 0usize;
-        for (tweak, txid) in tweaks.iter().zip(txids) {
-            let count = usize::try_from(get(&mut rest)?).ok()?;
-            let (fee, size) = (get(&mut rest)?.checked_sub(1), u32::try_from(get(&mut rest)?).ok()?);
-            let first = seen.checked_add(usize::try_from(get(&mut rest)?).ok()?)?;
-            seen = first.checked_add(usize::try_from(get(&mut rest)?).ok()?)?;
-            let keys: Vec<_> = keys.by_ref().take(count).copied().collect();
-            if keys.len() != count {
+        let mut columns = Columns::of(bytes)?;
+        let mut keys = columns.keys.iter();
+        let mut transactions = Vec::with_capacity(columns.txids.len());
+        let mut seen = 0;
+        for (tweak, txid) in columns.tweaks.iter().zip(columns.txids) {
+            let head = TxHead::take(&mut columns.rest, &mut seen)?;
+            let keys: Vec<_> = keys.by_ref().take(head.outputs).copied().collect();
+            if keys.len() != head.outputs {
                 return None;
             }
-            let places = (0..count).map(|_| {
-                Some(OutputPlace {
-                    vout: u32::try_from(get(&mut rest)?).ok()?,
-                    amount: Amount::from_sat(get(&mut rest)?),
-                })
-            });
             transactions.push(IndexedTx {
                 txid: Txid::from_byte_array(*txid),
                 tweak: *tweak,
-                places: places.collect::<Option<_>>()?,
+                places: (0..head.outputs)
+                    .map(|_| place(&mut columns.rest))
+                    .collect::<Option<_>>()?,
                 keys,
-                fee,
-                size,
-                spends: first..seen,
+                fee: head.fee,
+                size: head.size,
+                spends: head.spends,
             });
         }
-        if seen > spends {
-            return None;
-        }
-        let spends = (0..spends).map(|_| Spend::take(height, &mut rest));
-        let spends = spends.collect::<Option<_>>()?;
         let block = Self {
             height,
             hash,
-            time,
+            time: columns.time,
             transactions,
             spent: Vec::new(),
         };
-        (rest.is_empty() && keys.next().is_none()).then_some(Stored { block, spends })
+        let is_whole = keys.next().is_none() && seen <= columns.spends;
+        let spends = columns.spends(height)?;
+        is_whole.then_some(Stored { block, spends })
     }
 }
 

@@ -10,7 +10,8 @@ use sdk_relay_files::{Open, size_of_tree};
 use super::block::Stored;
 use super::spend::{Place, Spend};
 use super::{
-    BLOCKS, BLOCKS_PER_SEGMENT, IndexError, IndexedBlock, MARKS, Record, SPENT, SpentOutput, TweakIndex, spent_key,
+    BLOCKS, BLOCKS_PER_SEGMENT, BlockRows, IndexError, IndexedBlock, MARKS, Record, SPENT, SpentOutput, TweakIndex,
+    spent_key,
 };
 
 /// Bytes of blocks that one call of [`TweakIndex::blocks`] reads: a mainnet block has about 100 kB.
@@ -54,23 +55,56 @@ impl TweakIndex {
 
     /// The complete block at this height; `None` outside the index.
     pub fn block(&self, height: u32) -> Result<Option<IndexedBlock>, IndexError> {
-        self.at(height, |stored| self.whole(stored))
+        self.at(height, |record, bytes| {
+            let Some(Stored { mut block, spends }) = IndexedBlock::from_bytes(height, record.hash, &bytes) else {
+                return Ok(None);
+            };
+            Ok(self.resolved(spends)?.map(|spent| {
+                block.spent = spent;
+                block
+            }))
+        })
     }
 
     /// The block at this height, without its spent outputs; `None` outside the index.
     pub fn transactions(&self, height: u32) -> Result<Option<IndexedBlock>, IndexError> {
-        self.at(height, |stored| Ok(Some(stored.block)))
+        self.at(height, |record, bytes| {
+            let stored = IndexedBlock::from_bytes(height, record.hash, &bytes);
+            Ok(stored.map(|stored| stored.block))
+        })
     }
 
-    fn at(
+    /// As [`Self::block`], with the transactions in place: for those that read many blocks, and each only once.
+    pub fn block_rows(&self, height: u32) -> Result<Option<BlockRows>, IndexError> {
+        self.at(height, |record, bytes| {
+            let Some((mut block, spends)) = BlockRows::from_bytes(height, record.hash, bytes) else {
+                return Ok(None);
+            };
+            Ok(self.resolved(spends)?.map(|spent| {
+                block.spent = spent;
+                block
+            }))
+        })
+    }
+
+    /// As [`Self::transactions`], with the transactions in place.
+    pub fn transaction_rows(&self, height: u32) -> Result<Option<BlockRows>, IndexError> {
+        self.at(height, |record, bytes| {
+            let rows = BlockRows::from_bytes(height, record.hash, bytes);
+            Ok(rows.map(|(block, _)| block))
+        })
+    }
+
+    /// `decode` returns `None` for bytes that are not those of the block, now.
+    fn at<T>(
         &self,
         height: u32,
-        make: impl Fn(Stored) -> Result<Option<IndexedBlock>, IndexError>,
-    ) -> Result<Option<IndexedBlock>, IndexError> {
+        decode: impl Fn(Record, Vec<u8>) -> Result<Option<T>, IndexError>,
+    ) -> Result<Option<T>, IndexError> {
         let mut record = self.record(height)?;
         while let Some(found) = record {
-            let read = self.read_or_set_aside(height, found)?;
-            match read.map_or(Ok(None), &make)? {
+            let bytes = self.read_or_set_aside(height, found)?;
+            match bytes.map_or(Ok(None), |bytes| decode(found, bytes))? {
                 Some(block) => return Ok(Some(block)),
                 None => {
                     // A reorganisation may have put another block into the same bytes since the record was looked up.
@@ -92,7 +126,8 @@ impl TweakIndex {
             let records = self.records(from, transactions)?;
             let mut blocks = Vec::with_capacity(records.len());
             for (height, record) in records {
-                match self.read_or_set_aside(height, record)? {
+                let bytes = self.read_or_set_aside(height, record)?;
+                match bytes.and_then(|bytes| IndexedBlock::from_bytes(height, record.hash, &bytes)) {
                     Some(stored) => blocks.push(stored.block),
                     None if self.record(height)? == Some(record) => {
                         let corrupt = self.corrupt(height);
@@ -112,15 +147,29 @@ impl TweakIndex {
     /// For each taproot output of the block's transactions, in order, whether a block of the index spends it. All
     /// answers are as of the same tip; for a block that is no longer in the index, all are false.
     pub fn are_spent(&self, block: &IndexedBlock) -> Result<Vec<bool>, IndexError> {
+        self.spent_at(block.height, block.hash, block.places())
+    }
+
+    /// As [`Self::are_spent`].
+    pub fn are_rows_spent(&self, block: &BlockRows) -> Result<Vec<bool>, IndexError> {
+        self.spent_at(block.height, block.hash, block.places())
+    }
+
+    fn spent_at(
+        &self,
+        height: u32,
+        hash: BlockHash,
+        outputs: impl Iterator<Item = (OutPoint, Place)>,
+    ) -> Result<Vec<bool>, IndexError> {
         let read = self.db.begin_read()?;
-        let record = read.open_table(BLOCKS)?.get(block.height)?;
-        if record.is_none_or(|r| Record::from_bytes(r.value()).hash != block.hash) {
-            return Ok(block.places().map(|_| false).collect());
+        let record = read.open_table(BLOCKS)?.get(height)?;
+        if record.is_none_or(|r| Record::from_bytes(r.value()).hash != hash) {
+            return Ok(outputs.map(|_| false).collect());
         }
-        let marks = read.open_table(MARKS)?.get(block.height)?;
+        let marks = read.open_table(MARKS)?.get(height)?;
         let marks = marks.as_ref().map(redb::AccessGuard::value).unwrap_or_default();
         let table = read.open_table(SPENT)?;
-        let spent = block.places().map(|(outpoint, place)| {
+        let spent = outputs.map(|(outpoint, place)| {
             let (byte, bit) = mark(place);
             let marked = marks.get(byte).is_some_and(|b| b & bit != 0);
             Ok(marked || table.get(spent_key(&outpoint))?.is_some())
@@ -189,14 +238,14 @@ impl TweakIndex {
         Ok(records)
     }
 
-    /// Resolves the spent outputs that are given by position. `None` if the referenced block has changed since.
-    fn whole(&self, stored: Stored) -> Result<Option<IndexedBlock>, IndexError> {
-        let Stored { mut block, spends } = stored;
+    /// The spent outputs, with those that are given by position. `None` if a referenced block has changed since.
+    fn resolved(&self, spends: Vec<Spend>) -> Result<Option<Vec<SpentOutput>>, IndexError> {
+        let mut outputs = Vec::with_capacity(spends.len());
         let mut made: HashMap<u32, Vec<u8>> = HashMap::new();
         for spend in spends {
             let (place, vout) = match spend {
                 Spend::Named(spent) => {
-                    block.spent.push(spent);
+                    outputs.push(spent);
                     continue;
                 }
                 Spend::Known { place, vout } => (place, vout),
@@ -219,12 +268,12 @@ impl TweakIndex {
             let Some((txid, key_prefix)) = IndexedBlock::output_in(bytes, place) else {
                 return Ok(None);
             };
-            block.spent.push(SpentOutput {
+            outputs.push(SpentOutput {
                 outpoint: OutPoint { txid, vout },
                 key_prefix,
             });
         }
-        Ok(Some(block))
+        Ok(Some(outputs))
     }
 
     /// `None` if the bytes do not match the record.
@@ -259,9 +308,9 @@ impl TweakIndex {
         }
     }
 
-    /// As [`Self::read`]; a block with an I/O error is quarantined as well.
-    fn read_or_set_aside(&self, height: u32, record: Record) -> Result<Option<Stored>, IndexError> {
-        let read = self.read(height, record);
+    /// As [`Self::read_bytes`]; a block with an I/O error is quarantined as well.
+    fn read_or_set_aside(&self, height: u32, record: Record) -> Result<Option<Vec<u8>>, IndexError> {
+        let read = self.read_bytes(height, record);
         if let Err(IndexError::File { .. }) = &read {
             drop(self.corrupt(height));
         }

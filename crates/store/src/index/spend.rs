@@ -7,8 +7,8 @@
 use bitcoin::hashes::Hash;
 use bitcoin::{OutPoint, Txid};
 
-use super::SpentOutput;
 use super::bytes::{get, put, take};
+use super::output::SpentOutput;
 
 /// Position of an output in the index. The order is that of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

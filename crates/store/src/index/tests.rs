@@ -94,6 +94,18 @@ fn assert_holds(index: &TweakIndex, dir: &tempfile::TempDir, chain: &[IndexedBlo
         assert_eq!(index.block(block.height).unwrap().as_ref(), Some(block));
         let gone: Vec<_> = outputs(block).map(|o| spent.contains(&o.outpoint)).collect();
         assert_eq!(index.are_spent(block).unwrap(), gone);
+        let rows = index.block_rows(block.height).unwrap().unwrap();
+        assert_eq!((rows.hash, &rows.spent), (block.hash, &block.spent));
+        let read = rows
+            .rows()
+            .map(|row| (*row.txid, *row.tweak, row.keys.to_vec(), row.places().collect()));
+        let expected = block.transactions.iter().map(|tx| {
+            let txid = tx.txid.to_byte_array();
+            (txid, tx.tweak, tx.keys.clone(), tx.places.clone())
+        });
+        assert_eq!(read.collect::<Vec<(_, _, _, Vec<_>)>>(), expected.collect::<Vec<_>>());
+        assert_eq!(index.are_rows_spent(&rows).unwrap(), gone);
+        assert_eq!(index.transaction_rows(block.height).unwrap().unwrap().spent, []);
         bytes += u64::from(index.record(block.height).unwrap().unwrap().length);
     }
     assert_eq!(segment_bytes(dir), bytes);

@@ -19,8 +19,8 @@ use tower::Service;
 
 use super::scene::Scene;
 use crate::grpc::caller::Caller;
-use crate::grpc::messages;
 use crate::grpc::stream::{Range, Walk, blocks};
+use crate::grpc::wire;
 
 const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 /// Streams of this machine at once.
@@ -122,14 +122,9 @@ async fn waits_for_its_turn() {
     }
     let read = |store: &TweakIndex, height| {
         READS.fetch_add(1, Ordering::SeqCst);
-        store.transactions(height)
+        store.transaction_rows(height)
     };
-    let mut stream = Box::pin(blocks(
-        walk,
-        Range::of(&range(2)).unwrap(),
-        read,
-        messages::compute_index,
-    ));
+    let mut stream = Box::pin(blocks(walk, Range::of(&range(2)).unwrap(), read, wire::compute_index));
     assert!(stream.next().now_or_never().is_none(), "it waits");
     // The one thread runs a read that has begun before this one.
     tokio::task::spawn_blocking(|| {}).await.unwrap();

@@ -4,3 +4,4 @@ mod cancelled;
 mod hostile;
 mod scene;
 mod streams;
+mod wire;

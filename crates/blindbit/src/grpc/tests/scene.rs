@@ -52,7 +52,7 @@ pub(super) struct Scene {
     /// Keeps the handle of the index open.
     _status: watch::Sender<IndexStatus>,
     _figures: watch::Sender<IndexFigures>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Scene {
@@ -98,7 +98,7 @@ impl Scene {
             listeners,
             _status: status,
             _figures: figures,
-            _data: data,
+            data,
         }
     }
 
@@ -115,6 +115,13 @@ impl Scene {
             .http2_initial_stream_window_size(64 << 10)
             .build_http();
         OracleServiceClient::with_origin(client, url.parse().unwrap())
+    }
+
+    /// Removes the last bytes of the newest block.
+    pub(super) fn damage_newest(&self) {
+        let path = self.data.path().join("index/000000.rows");
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_len(file.metadata().unwrap().len() - 10).unwrap();
     }
 
     /// A request to the service itself, as a connection passes it on.

@@ -207,3 +207,13 @@ async fn odd_ranges_are_refused_with_the_reason() {
         assert!(status.message().contains(text), "{status}");
     }
 }
+
+#[tokio::test]
+async fn the_blocks_before_a_damaged_one_are_sent() {
+    let scene = Scene::new(12);
+    scene.damage_newest();
+    let mut stream = open(&mut scene.serve(), 11).await;
+    let (heights, status) = rest(&mut stream).await;
+    assert_eq!(heights, (0..11).collect::<Vec<_>>());
+    assert_eq!(status.unwrap().code(), Code::Unavailable);
+}
