@@ -7,13 +7,15 @@ mod report;
 use anyhow::{Context, bail};
 use sdk_relay_config::{Config, Loader, Overrides};
 use sdk_relay_console::say_warning;
+use sdk_relay_echo::short;
+use sdk_relay_electrum::check_backend;
 use sdk_relay_service::preflight;
 
 use crate::text::source;
 use report::Report;
 
-/// Prints a line for each check. Fails as the start would, or if the node cannot be used. `is_offline`: without the
-/// node.
+/// Prints a line for each check. Fails as the start would, or if the node or the Electrum server cannot be used.
+/// `is_offline`: without these.
 pub(super) fn check(overrides: Overrides, is_offline: bool) -> anyhow::Result<()> {
     let loader = Loader::new(overrides);
     loader.unknown_variables().iter().for_each(say_warning);
@@ -39,8 +41,11 @@ pub(super) fn check(overrides: Overrides, is_offline: bool) -> anyhow::Result<()
         report.note(warning);
     }
     machine::check(&config, &mut report);
-    if !config.standalone {
-        check_node(&config, is_offline, &mut report)?;
+    if is_offline {
+        // A start does not need the cookie: the node may start later. A configured path is probably mistyped.
+        preflight::cookie(&config)?;
+    } else {
+        others(&config, &mut report)?;
     }
     match report.failures() {
         0 => Ok(()),
@@ -49,15 +54,23 @@ pub(super) fn check(overrides: Overrides, is_offline: bool) -> anyhow::Result<()
     }
 }
 
-fn check_node(config: &Config, is_offline: bool, report: &mut Report) -> anyhow::Result<()> {
-    if is_offline {
-        // A start does not need the cookie: the node may start later. A configured path is probably mistyped.
-        return Ok(preflight::cookie(config)?);
-    }
+/// The programs that the relay needs, over the network.
+fn others(config: &Config, report: &mut Report) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    runtime.block_on(node::check(config, report));
+    runtime.block_on(async {
+        if !config.standalone {
+            node::check(config, report).await;
+        }
+        if let Some(backend) = &config.electrum.backend {
+            let at = short(&backend.target);
+            match check_backend(backend).await {
+                Ok(()) => report.good(format!("Electrum server: {at} answers")),
+                Err(reason) => report.bad(format!("Electrum server: electrum.backend {at}: {reason}")),
+            }
+        }
+    });
     Ok(())
 }

@@ -2,12 +2,14 @@
 
 use clap::error::ContextValue;
 use sdk_relay_echo::{MOST_CHARS, message, short};
+use sdk_relay_scan::is_key;
 
 /// The message of clap, with the arguments that it repeats shortened and without control characters.
 pub(crate) fn wrong_arguments(error: &clap::Error) -> String {
     let mut text = error.to_string();
     for (_, value) in error.context() {
         match value {
+            ContextValue::String(value) if is_key(value) => text = text.replace(value, "…"),
             ContextValue::String(value) => {
                 text = without_credentials(&text, value);
                 shorten(&mut text, value);
@@ -107,6 +109,23 @@ mod tests {
                 let error = error(&[command, "--proxy", proxy]);
                 assert!(error.contains("'…@") && !error.contains("hunter2"), "{error}");
             }
+        }
+    }
+
+    #[test]
+    fn no_message_has_a_key_in_a_wrong_place() {
+        let (secret, public) = ("5e".repeat(32), format!("02{}", "5e".repeat(32)));
+        let wif = "cMahea7zqjxrtgAbB7LSGbcQUr1uX1ojuat9jZodMN87JcbXMTcA";
+        let descriptor = format!("sp({secret},{public})");
+        for arguments in [
+            &["scan", "--from", "0", &secret, &public][..],
+            &["scan", "--from", "0", &descriptor],
+            &["scan", "--from", wif],
+            &["status", "spscan1qqqq"],
+        ] {
+            let error = error(arguments);
+            assert!(error.contains('…') && !error.contains("5e5e"), "{error}");
+            assert!(!error.contains("cMahea") && !error.contains("spscan1"), "{error}");
         }
     }
 

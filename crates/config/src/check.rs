@@ -41,7 +41,16 @@ impl Config {
             let origin = self.origin(key);
             format!("{origin}: {key} has no effect: a standalone relay has its own chain, which is on regtest")
         });
-        targets.chain(ignored).chain(exposed::warnings(self)).collect()
+        let has_wallets = self.electrum.addresses().next().is_some() && self.index.is_none();
+        let without_index = has_wallets.then(|| {
+            let origin = self.origin("index.enabled");
+            format!("{origin}: without the tweak index, wallets get no silent payments over the Electrum protocol: set index.enabled = true")
+        });
+        targets
+            .chain(ignored)
+            .chain(without_index)
+            .chain(exposed::warnings(self))
+            .collect()
     }
 
     /// Checks the rules between values, each of which is valid on its own. `operator_url` is `bitcoin_core.url` without

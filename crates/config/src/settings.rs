@@ -26,6 +26,8 @@ use crate::trusted_proxies::ForwardingHeader;
 
 /// `IP:PORT`.
 const SOCKET: &str = r"^[0-9.]+:[0-9]{1,5}$|^\[[0-9a-fA-F:.]+\]:[0-9]{1,5}$";
+/// `IP:PORT`, or nothing.
+const OPTIONAL_SOCKET: &str = r"^[0-9.]+:[0-9]{1,5}$|^\[[0-9a-fA-F:.]+\]:[0-9]{1,5}$|^$";
 const ORACLE_PATTERN: &str = r"^https?://[A-Za-z0-9.-]{1,253}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9/_.-]*)?$|^grpcs?://[A-Za-z0-9.-]{1,253}:[1-9][0-9]{0,3}$|^$";
 const LISTEN: &str = "an address to listen on, such as 0.0.0.0:8090 or [::]:8090";
 const PROXY: &str = "the URL of a SOCKS proxy, socks5://HOST:PORT, or socks5://USER:PASSWORD@HOST:PORT";
@@ -35,6 +37,11 @@ const ELECTRUM_ADDRESS: &str = "an address to listen on, such as 127.0.0.1:50001
 const BACKEND: &str = "the address of an Electrum server, tcp://HOST:PORT or ssl://HOST:PORT";
 const TOKEN: &str = "16 or more printable ASCII characters without spaces, or nothing";
 const PATH: &str = "a path";
+/// A listen address as `GET /config` shows it: empty for none.
+fn optional(address: Option<SocketAddr>) -> serde_json::Value {
+    address.map(|address| address.to_string()).unwrap_or_default().into()
+}
+
 /// Longest interval: one day.
 const DAY: u64 = 86_400;
 /// Largest number of connections, watches and requests; enough for any machine.
@@ -185,7 +192,13 @@ settings! {
     /// Listen address of the gRPC interface of a BlindBit Oracle of version 2, `IP:PORT`, for wallets that use it
     /// (BlindBit's own programs, spdk). It answers from the tweak index, in plain text (`h2c`), or with the certificate
     /// of `tls.cert`. Its port must differ from those of the other APIs. Empty: none.
-    GRPC_LISTEN: Option<SocketAddr> = text("blindbit.grpc_listen", "", LISTEN, read::optional_address);
+    GRPC_LISTEN: Option<SocketAddr> =
+        text("blindbit.grpc_listen", "", LISTEN, read::optional_address).changes_text(
+            AtRestart,
+            |c| optional(c.blindbit_grpc),
+            OPTIONAL_SOCKET,
+            "127.0.0.1:7001",
+        );
 
     /// Whether the relay keeps the tweak index, which serves histories, BlindBit's routes and light wallets. Without it
     /// the relay only follows the tip, and needs few resources.
@@ -274,10 +287,10 @@ settings! {
     /// Size of the events that the log keeps.
     RETENTION_MEGABYTES: u64 = whole("retention.megabytes", 256, 1, 1 << 30, read::megabytes).unit("megabytes");
 
-    /// WebSocket connections in total.
+    /// Connections of the WebSocket API and of the Electrum protocol in total.
     CONNECTIONS: usize = whole("limits.connections", 10_000, 1, MILLION, read::count).unit("connections");
 
-    /// WebSocket connections of one client IP address (IPv6: one /64). Loopback addresses count only in the total.
+    /// The same of one client IP address (IPv6: one /64). Loopback addresses count only in the total.
     CONNECTIONS_PER_ADDRESS: usize =
         whole("limits.connections_per_address", 64, 1, MILLION, read::count).unit("connections");
 
@@ -366,12 +379,23 @@ settings! {
         choice("http.forwarding_header", "auto", &["auto", "x-forwarded-for", "forwarded"], read::forwarding_header);
 
     /// Listen address of the Electrum protocol without TLS, `IP:PORT`; 50001 is the usual port. Empty: none.
-    ELECTRUM_LISTEN: Option<SocketAddr> = text("electrum.listen", "", ELECTRUM_ADDRESS, read::optional_address);
+    ELECTRUM_LISTEN: Option<SocketAddr> =
+        text("electrum.listen", "", ELECTRUM_ADDRESS, read::optional_address).changes_text(
+            AtRestart,
+            |c| optional(c.electrum.listen),
+            OPTIONAL_SOCKET,
+            "127.0.0.1:50001",
+        );
 
     /// Listen address of the Electrum protocol with TLS and the certificate of `[tls]`, `IP:PORT`; 50002 is the usual
     /// port. Empty: none.
     ELECTRUM_TLS_LISTEN: Option<SocketAddr> =
-        text("electrum.tls_listen", "", ELECTRUM_ADDRESS, read::optional_address);
+        text("electrum.tls_listen", "", ELECTRUM_ADDRESS, read::optional_address).changes_text(
+            AtRestart,
+            |c| optional(c.electrum.tls_listen),
+            OPTIONAL_SOCKET,
+            "0.0.0.0:50002",
+        );
 
     /// Whether wallets on other machines may subscribe to silent payments at `electrum.listen`. Their scan keys then
     /// cross the network unencrypted, and whoever reads one sees all payments to its wallet.

@@ -5,6 +5,7 @@
 //! and changes since then reported. A ping shows that a silent backend is there. Requests and notifications wait in
 //! bounded queues.
 
+mod check;
 mod link;
 mod state;
 
@@ -25,6 +26,7 @@ use crate::outputs::ScriptHash;
 use crate::reply::Text;
 use crate::timeouts::Timeouts;
 
+pub use self::check::check_backend;
 pub(crate) use self::state::BackendState;
 
 const END_SCRIPTS: &str = "blockchain.scripthash.unsubscribe";

@@ -43,6 +43,7 @@ mod version;
 mod work;
 mod works;
 
+pub use backend::check_backend;
 pub use handles::{Handles, Parts};
 pub use limits::MAX_LINE;
 pub use listener::serve_electrum;

@@ -10,7 +10,7 @@ use sdk_relay_config::{Config, ConfigError, Credentials, DataDir};
 use sdk_relay_detect::own_wallet::{self, WalletError};
 use sdk_relay_files::{open_regular, reason};
 use sdk_relay_mesh_net::{IdentityError, check_identity};
-use sdk_relay_platform::net::can_bind;
+use sdk_relay_platform::net::{can_bind, listen};
 use sdk_relay_transport::open_files::{self, TooFewFiles};
 use sdk_relay_transport::{TlsError, tls};
 
@@ -109,6 +109,20 @@ pub fn certificate(config: &Config) -> Result<(), PreflightError> {
 /// Checks that the process may bind the address; a port in use may be its own.
 pub fn address(config: &Config, key: &str, address: SocketAddr) -> Result<(), ConfigError> {
     can_bind(address).map_err(|error| cannot_listen(config, key, address, &error))
+}
+
+/// Checks that a running relay may listen on another address after a restart. `is_own_port`: it listens on this port
+/// now, of the same address or of another one.
+pub fn new_address(config: &Config, key: &str, address: SocketAddr, is_own_port: bool) -> Result<(), ConfigError> {
+    if address.port() == 0 {
+        return Err(config.unusable(key, address, "expected a port from 1 to 65535".to_owned()));
+    }
+    let checked = if is_own_port {
+        can_bind(address)
+    } else {
+        listen(address, 1).map(drop)
+    };
+    checked.map_err(|error| cannot_listen(config, key, address, &error))
 }
 
 /// The error for an address that cannot be bound.

@@ -1,6 +1,7 @@
 //! The configuration while the relay runs: what `PUT /config` may change, what takes effect at once, and what waits for
 //! a restart.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -134,12 +135,15 @@ impl Settings {
         };
         let after = self.loader.load_with(&changes).map_err(refused)?;
         // The next start would fail, after this relay has stopped.
-        for (key, address, now) in [
-            ("ws_url", after.ws_url, before.ws_url),
-            ("http_url", after.http_url, before.http_url),
-        ] {
-            if address != now {
-                preflight::address(&after, key, address).map_err(refused)?;
+        let held: Vec<SocketAddr> = [&*before, &self.started_with]
+            .into_iter()
+            .flat_map(preflight::listen_addresses)
+            .map(|(_, address)| address)
+            .collect();
+        for (key, address) in preflight::listen_addresses(&after) {
+            if !held.contains(&address) {
+                let is_own_port = held.iter().any(|held| held.port() == address.port());
+                preflight::new_address(&after, key, address, is_own_port).map_err(refused)?;
             }
         }
         if after.network != self.started_with.network {

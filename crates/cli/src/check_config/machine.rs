@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
-use sdk_relay_config::{Config, DataDir, Network};
+use sdk_relay_config::{Config, DataDir, Network, TlsFiles};
 use sdk_relay_files::{exists, free_space};
 use sdk_relay_service::data_files::{INDEX_DIRECTORY, STORE_FILE, open_to_others};
 use sdk_relay_service::preflight;
@@ -83,6 +83,9 @@ fn certificate(config: &Config, report: &mut Report) {
     let Some(file) = tls::own_certificate(config) else {
         return;
     };
+    if config.tls == Some(TlsFiles::SelfSigned) && !exists(&file).unwrap_or(true) {
+        return report.good(format!("Certificate: the start makes {}", file.display()));
+    }
     let file = file.display();
     match tls::check(config) {
         Ok(Dates::Valid) => report.good(format!("Certificate: {file} is valid")),
@@ -123,7 +126,7 @@ fn port(config: &Config, key: &str, address: SocketAddr, is_used: bool, report: 
         Ok(_) => report.good(format!("Port: {key} {address} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse && is_used => {
             report.note(format!(
-                "Port: {key} {address} is in use, probably by the relay that runs"
+                "Port: {key} {address} is in use: by the relay that runs, or by another program (ss -ltnp names it)"
             ));
         }
         Err(error) => report.bad(format!(

@@ -62,6 +62,14 @@ pub(super) fn view(url: &str, answers: &Answers, paint: &Paint) -> String {
         let found = many(&metrics["relay_metrics"]["watch_payments_detected"], "payment");
         line("Watches", vec![count(watches), format!("{found} sent to them")]);
     }
+    let wallets = wallets(config);
+    if !wallets.is_empty() {
+        line("Wallets", wallets);
+    }
+    if config["restart_required"] == true {
+        let pending = "changes of the configuration, shown here, wait for a restart (POST /restart)";
+        line("Restart", vec![pending.to_owned()]);
+    }
     line("Mesh", mesh(metrics, relays));
     line("Process", process(&metrics["system_metrics"]));
     let problems = health["problems"].as_array().map_or(&[][..], Vec::as_slice);
@@ -125,6 +133,20 @@ fn clients(metrics: &Value) -> Vec<String> {
         format!("{} sent", many(&relay["notifications_sent"], "event")),
         format!("{} closed as too slow", number(&relay["slow_clients_cut"])),
     ]
+}
+
+/// The ports for wallets that are on.
+fn wallets(config: &Value) -> Vec<String> {
+    let ports = [
+        ("Electrum", &config["electrum"]["listen"]),
+        ("Electrum with TLS", &config["electrum"]["tls_listen"]),
+        ("BlindBit gRPC", &config["blindbit"]["grpc_listen"]),
+    ];
+    let on = ports.into_iter().filter_map(|(name, port)| {
+        let port = port.as_str().filter(|port| !port.is_empty())?;
+        Some(format!("{name} {}", short(port)))
+    });
+    on.collect()
 }
 
 fn mesh(metrics: &Value, relays: &Value) -> Vec<String> {

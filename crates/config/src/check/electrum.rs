@@ -16,7 +16,7 @@ impl ElectrumConfig {
         let open = values.get(&key::ELECTRUM_OPEN)?;
         // The errors of the certificate itself are those of its own rule.
         if tls_listen.is_some() && matches!(TlsFiles::check(values), Ok(None)) {
-            let why = "expected nothing, or a certificate for this port: set tls.cert and tls.key";
+            let why = "expected nothing, or a certificate for this port: set tls.cert and tls.key, or tls.self_signed for a trial";
             return Err(values.wrong(&key::ELECTRUM_TLS_LISTEN, why));
         }
         for (setting, address) in [(&key::ELECTRUM_LISTEN, listen), (&key::ELECTRUM_TLS_LISTEN, tls_listen)] {

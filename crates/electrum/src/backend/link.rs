@@ -78,7 +78,7 @@ impl Link {
     /// Connects, and agrees on a version.
     pub(super) async fn connect(address: &ElectrumBackend, within: Duration) -> Result<Self, String> {
         let connected = timeout(within, Self::connected(address, within)).await;
-        connected.unwrap_or_else(|_| Err(format!("not connected within {} s", within.as_secs())))
+        connected.unwrap_or_else(|_| Err(silent(within)))
     }
 
     async fn connected(address: &ElectrumBackend, within: Duration) -> Result<Self, String> {
@@ -92,17 +92,20 @@ impl Link {
             }
         }
         let tcp = connected?;
-        let stream: Box<dyn Stream> = if *is_tls {
-            let config = blocking::spawn(|| Trust::System.config()).await;
-            let config = config
-                .map_err(|error| error.to_string())?
-                .map_err(|error| error.to_string())?;
-            let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
-            let connector = TlsConnector::from(Arc::new(config));
-            Box::new(connector.connect(name, tcp).await.map_err(|error| error.to_string())?)
-        } else {
-            Box::new(tcp)
-        };
+        let stream: Box<dyn Stream> =
+            if *is_tls {
+                let config = blocking::spawn(|| Trust::System.config()).await;
+                let config = config
+                    .map_err(|error| error.to_string())?
+                    .map_err(|error| error.to_string())?;
+                let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
+                let connector = TlsConnector::from(Arc::new(config));
+                Box::new(connector.connect(name, tcp).await.map_err(|error| {
+                    format!("TLS: {error}; if it does not speak TLS, write tcp:// in place of ssl://")
+                })?)
+            } else {
+                Box::new(tcp)
+            };
         let now = Instant::now();
         let mut link = Self {
             stream: BufReader::new(stream),

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 #[schema(examples(json!({
     "relay_id": "relay-1", "network": "signet", "ws_url": "0.0.0.0:8090", "http_url": "0.0.0.0:8091",
     "bitcoin_core": {"url": "http://bitcoin:38332", "wallet": "relay_wallet", "zmq_url": "tcp://bitcoin:29000"},
-    "blindbit": {"url": ""},
+    "blindbit": {"url": "", "grpc_listen": ""},
     "sync": {"interval": 30, "health_interval": 60, "metrics_interval": 120},
+    "electrum": {"listen": "127.0.0.1:50001", "tls_listen": ""},
     "log": {"level": "info"},
     "dev_mode": true, "standalone": false, "timestamp": 1703001600,
     "silent_payment_address": "tsp1qqgste7k9hx0qftg6qmwlkqtwuy6cycyavzmzj85c6qdfhjdpdjtdgqjuexzk6murw56suy3e0rd2cgqvycxttddwsvgxe2usfpxumr70xc3wk4yh",
@@ -26,10 +27,13 @@ pub struct ConfigView {
     pub http_url: String,
     /// The Bitcoin node.
     pub bitcoin_core: BitcoinCoreConfig,
-    /// The BlindBit Oracle with which the tweak index is compared.
+    /// The BlindBit Oracle with which the tweak index is compared, and BlindBit's gRPC interface.
     pub blindbit: BlindbitConfig,
     /// Intervals of the report topics.
     pub sync: SyncConfig,
+    /// The Electrum protocol.
+    #[serde(default)]
+    pub electrum: ElectrumView,
     /// The log.
     pub log: LogConfig,
     /// Whether `/dev/*` is available.
@@ -58,11 +62,23 @@ pub struct BitcoinCoreConfig {
     pub zmq_url: String,
 }
 
-/// The BlindBit Oracle with which the tweak index is compared.
+/// The BlindBit Oracle with which the tweak index is compared, and BlindBit's gRPC interface.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct BlindbitConfig {
     /// URL of the Oracle; empty if there is none. The relay computes all tweaks itself in either case.
     pub url: String,
+    /// Listen address of the gRPC interface, `IP:PORT`; empty if it is off.
+    #[serde(default)]
+    pub grpc_listen: String,
+}
+
+/// The Electrum protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct ElectrumView {
+    /// Listen address without TLS, `IP:PORT`; empty if there is none.
+    pub listen: String,
+    /// Listen address with TLS, `IP:PORT`; empty if there is none.
+    pub tls_listen: String,
 }
 
 /// Intervals between reports, in seconds.

@@ -178,8 +178,15 @@ async fn an_invalid_configuration_does_not_end_the_relay() {
     // A port conflict is detected too late to refuse the restart: the relay continues with its old configuration.
     std::fs::remove_file(dir.path().join("sdk_relay.toml")).unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let changed = put(&relay, &json!({"ws_url": taken.local_addr().unwrap().to_string()})).await;
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = put(&relay, &json!({"ws_url": address})).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(refused.text().contains("cannot listen there"), "{}", refused.text());
+    // It is taken after the change.
+    drop(taken);
+    let changed = put(&relay, &json!({"ws_url": address})).await;
     assert_eq!(changed.json()["restart_required"], true, "{}", changed.text());
+    let _taken = std::net::TcpListener::bind(&address).unwrap();
     // This one needs no restart, and is not reverted by a failed one.
     assert_eq!(put(&relay, &json!({"sync": {"interval": 25}})).await.status, 200);
     restart(&relay).await;

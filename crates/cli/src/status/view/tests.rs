@@ -43,6 +43,23 @@ Problems    none";
 }
 
 #[test]
+fn the_ports_for_wallets_are_shown_if_they_are_on() {
+    let mut answers = answers();
+    answers.config["electrum"] = json!({"listen": "127.0.0.1:50001", "tls_listen": ""});
+    answers.config["blindbit"] = json!({"url": "", "grpc_listen": "[::]:7001"});
+    answers.config["restart_required"] = json!(true);
+    let text = view("u", &answers, &PLAIN);
+    assert!(
+        text.contains("[::]:7001\nRestart     changes of the configuration, shown here, wait"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nWallets     Electrum 127.0.0.1:50001   BlindBit gRPC [::]:7001\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_relay_with_trouble_names_it_and_an_administrator_sees_watches() {
     let mut answers = answers();
     answers.health["status"] = json!("degraded");
