@@ -39,6 +39,7 @@ pub use address::own_http_url;
 pub use birthday::Birthday;
 pub use token::token_from_file;
 pub use trust::{advice, trust, unusable};
+pub use wallet::is_key;
 
 /// A scan that has begun fails after this time without a message. On an index that is being built, a hundredth of the
 /// longest history takes some minutes.
@@ -50,7 +51,7 @@ const QUIET: Duration = Duration::from_secs(10);
 #[expect(missing_docs, reason = "a doc comment would be a part of the help")]
 pub struct Arguments {
     /// First block to scan: the birthday of the wallet, as a height (800000), a date in UTC (2024-01-31) or a time
-    /// (2024-01-31T12:00:00Z) [default: the birthday (bh) of the descriptor, if it has one]
+    /// (2024-01-31T12:00:00Z, or Unix seconds) [default: the birthday (bh) of the descriptor, if it has one]
     ///
     /// For a date the relay begins at the first block that can be of that time. The times in blocks are up to two hours
     /// wrong: the scan begins that much earlier, and misses no payment.

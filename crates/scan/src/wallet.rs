@@ -5,10 +5,12 @@ use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use bitcoin::PrivateKey;
 use bitcoin::secp256k1::{PublicKey, SecretKey};
 use sdk_relay_client::protocol::{SecretDescriptor, SecretHex, Watch};
 use sdk_relay_descriptor::ScanDescriptor;
+use sdk_relay_files::exists;
 use zeroize::Zeroizing;
 
 use crate::token::{MAX_FILE, from_file};
@@ -39,6 +41,12 @@ pub(crate) struct Wallet {
 impl WalletInput {
     /// From the file, or else from the terminal or the pipe.
     pub(crate) fn read(file: Option<&Path>) -> anyhow::Result<Self> {
+        if file.is_some_and(|file| is_key(&file.to_string_lossy()) && !exists(file).unwrap_or(false)) {
+            bail!(
+                "--keys is a key itself, and expects a file with the key: other users of this machine can read the arguments of a process. \
+                 Write it to a file that only you can read, or leave --keys out and type it in"
+            );
+        }
         let (text, origin) = match file {
             Some(file) => (from_file("key", file)?, format!("the key file {}", file.display())),
             None => (typed()?, "the input".to_owned()),
@@ -87,6 +95,9 @@ impl WalletInput {
         let &[scan, spend] = words.as_slice() else {
             return Err(wrong(&match words.len() {
                 0 => "it is empty".to_owned(),
+                1 if text.contains("spscan1") => {
+                    "it has the key of a descriptor: write sp( before and ) after it".to_owned()
+                }
                 1 => "it has one word".to_owned(),
                 count => format!("it has {count} words"),
             }));
@@ -97,6 +108,18 @@ impl WalletInput {
             birthday: None,
         })
     }
+}
+
+/// Whether this text, which should be something else, such as the name of a file, has a descriptor or a key.
+pub fn is_key(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let mut runs = lower.split(|char: char| !char.is_ascii_hexdigit());
+    let mut words = text.split(|char: char| !char.is_ascii_alphanumeric());
+    lower.trim_start().starts_with(DESCRIPTOR)
+        || lower.contains("spscan1")
+        || lower.contains("spspend1")
+        || runs.any(|run| run.len() >= PRIVATE)
+        || words.any(|word| PrivateKey::from_wif(word).is_ok())
 }
 
 /// Whether these are the two keys in hex; otherwise what they are.
@@ -182,6 +205,7 @@ mod tests {
         for (content, found) in [
             ("", "it is empty"),
             (SECRET, "it has one word"),
+            ("tspscan1qqqq", "it has the key of a descriptor: write sp("),
             (&format!("{SECRET} {SPEND} {SECRET}"), "it has 3 words"),
             (&public_first, "the two keys are swapped"),
             (
@@ -218,6 +242,33 @@ mod tests {
         let wallet = WalletInput::read(Some(&path)).unwrap().parse().unwrap();
         let watch = Watch::of_keys(SecretHex::new(SECRET.to_owned()), SPEND.to_owned());
         assert_eq!(wallet, Wallet { watch, birthday: None });
+    }
+
+    #[test]
+    fn a_key_in_place_of_a_file_is_refused_and_not_repeated() {
+        for key in [
+            SECRET.to_owned(),
+            format!("{SECRET} {SPEND}"),
+            format!("sp({SECRET},{SPEND})"),
+            "SPSCAN1QQQQQ".to_owned(),
+            format!("SP({SECRET},{SPEND})").to_uppercase(),
+            format!("{SECRET},{SPEND}"),
+            format!("0x{SECRET}"),
+            format!("['{SECRET}']"),
+            "cMahea7zqjxrtgAbB7LSGbcQUr1uX1ojuat9jZodMN87JcbXMTcA".to_owned(),
+        ] {
+            let error = WalletInput::read(Some(Path::new(&key))).err().unwrap().to_string();
+            assert!(error.starts_with("--keys is a key itself"), "{error}");
+            assert!(
+                !error.to_lowercase().contains("5ec2e7") && !error.contains("cMahea"),
+                "{error}"
+            );
+        }
+        // A file may have any name.
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(SECRET);
+        std::fs::write(&path, format!("{SECRET} {SPEND}")).unwrap();
+        WalletInput::read(Some(&path)).unwrap().parse().unwrap();
     }
 
     #[test]
