@@ -187,10 +187,7 @@ impl ResumePoint {
 
     /// This height, or one so far below it that no unseen reorganisation reaches there.
     fn behind(&self, height: u32, unseen: u32) -> u32 {
-        match unseen {
-            0 => height,
-            unseen => height.saturating_sub(unseen).max(self.lowest),
-        }
+        height.saturating_sub(unseen).max(self.lowest)
     }
 
     /// If blocks are missing that neither the history nor the live part has: the history with which to register again.

@@ -373,3 +373,24 @@ fn without_a_block_before_a_reconnect_the_next_one_is_requested() {
     point.completed(60);
     assert_eq!(point.take_rescan(), from(101));
 }
+
+/// A subscriber that has asked for blocks above the tip, or whose sender was behind.
+#[test]
+fn no_block_below_the_first_requested_one_is_requested() {
+    let from = |from| Some(Heights { from, to: None });
+    for unseen in [0, UNSEEN] {
+        let mut point = ResumePoint::new(from(200), Some(100));
+        point.completed(150);
+        assert_eq!(point.reconnected(Some(150), unseen), from(200), "{unseen}");
+        // Before a block was notified.
+        let part = Heights {
+            from: 200,
+            to: Some(210),
+        };
+        let mut point = ResumePoint::new(Some(part), None);
+        assert_eq!(point.reconnected(None, unseen), Some(part), "{unseen}");
+        point.connected(101);
+        point.completed(210);
+        assert_eq!(point.take_rescan(), from(200), "{unseen}");
+    }
+}
