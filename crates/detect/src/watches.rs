@@ -260,6 +260,12 @@ impl Watches {
         owners.into_iter().for_each(|owner| self.report_settled(owner));
     }
 
+    /// The chain changes again: those that were to be told wait for the next [`Self::settle`].
+    pub(super) fn unsettle(&mut self) {
+        let connections = self.owners.values_mut();
+        connections.for_each(|connection| connection.is_settling = false);
+    }
+
     fn report_settled(&mut self, owner: Owner) {
         let connection = self.owners.get_mut(&owner);
         let Some(connection) = connection.filter(|connection| connection.is_settling && connection.held.is_empty())

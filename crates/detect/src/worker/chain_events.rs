@@ -198,6 +198,8 @@ impl Worker {
         let hash = at.hash.to_string();
         let spends = self.recent_spends.disconnect(at.hash);
         let is_of_block = |txid: &Txid| spends.as_ref().is_some_and(|spends| spends.has_tx(txid));
+        // The mempool is read again after the new chain is connected.
+        self.watches.unsettle();
         // Payments are reverted before their block, in the reverse order of their detection.
         pending.outputs(self.ledger.disconnected(at.hash, is_of_block));
         let tip = at.height.saturating_sub(1);

@@ -88,3 +88,64 @@ async fn the_ends_of_scans_follow_what_they_find() {
     assert_eq!(next(&mut others).await, "detected 0");
     assert!(others.try_next().is_none());
 }
+
+/// The mempool was known while a block was scanned, and then the block was replaced.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_settled_while_a_block_is_being_replaced() {
+    let (open, gate) = blocking::sync_channel(1);
+    let Fixture {
+        _dir,
+        store,
+        hub,
+        scanner,
+        parts,
+    } = fixture(Gated(Mutex::new(Some(gate))));
+    let (chain, events) = mpsc::channel(16);
+    let stop = CancellationToken::new();
+    let threads = Threads::default();
+    let started = start(parts, events, stop.clone(), &threads).expect("detection");
+    let address = IpAddr::from([127, 0, 0, 1]);
+    let (mailbox, mut frames) = started.detection.mailbox_with_scan_ends(address);
+    let (plain, _others) = started.detection.mailbox(address);
+    let order = |mailbox: &Mailbox| WatchOrder {
+        receiver: scanner.prepare(receiver(1)),
+        addresses: HashMap::new(),
+        mailbox: mailbox.clone(),
+        history: None,
+        confirm_at: Vec::new(),
+    };
+    let watch = started.detection.watch(order(&mailbox)).await.expect("a watch");
+    let scanned = format!("mempool scanned for {}", watch.watch_id);
+    assert_eq!(next(&mut frames).await, scanned);
+
+    // The scan of the block waits for the gate.
+    let other = receiver(255).address(Network::Regtest.silent_payment());
+    let paid = vec![payment(1, &other), payment(2, &other)];
+    let synced = || observed(ChainEvent::MempoolSynced);
+    for event in [block(1, paid), synced(), disconnected(1)] {
+        chain.send(event).await.expect("detection");
+    }
+    let is_known = |_: &u64| logged(&store) == [Logged::Block(1), Logged::Disconnected(1)];
+    let mut head = hub.head();
+    drop(
+        timeout(DEADLINE, head.wait_for(is_known))
+            .await
+            .expect("in time")
+            .expect("a hub"),
+    );
+    drop(open);
+    let mut barrier = frames.barrier();
+    timeout(DEADLINE, barrier.wait_for(|last| *last == u64::MAX))
+        .await
+        .expect("in time")
+        .expect("a mailbox");
+    // Handled after the end of the scan.
+    started.detection.watch(order(&plain)).await.expect("a watch");
+    assert!(frames.try_next().is_none(), "the new chain is not known yet");
+    chain.send(synced()).await.expect("detection");
+    assert_eq!(next(&mut frames).await, format!("settled for {}", watch.watch_id));
+
+    stop.cancel();
+    let joined = tokio::task::spawn_blocking(move || threads.join());
+    timeout(DEADLINE, joined).await.expect("in time").expect("no panic");
+}
