@@ -20,6 +20,7 @@ use super::history_scan::{NextScan, ScannedRange};
 use super::look_up::LookedUp;
 use super::mailbox::{Mailbox, MailboxReceiver, Mailboxes};
 use super::replacements::Replacements;
+use super::unnamed::Named;
 use super::watch_history::HistoryPlan;
 
 /// Queued commands for detection. A connection has one at a time, and waits while the queue is full. Most are small;
@@ -144,6 +145,8 @@ pub(super) enum Command {
     Scanned(Vec<ScannedRange>, oneshot::Sender<Vec<NextScan>>),
     /// Spends of outputs that were reported before, with the end of the wait for its effect.
     LookedUp(Box<LookedUp>, oneshot::Sender<()>),
+    /// Transactions of spends that were reported without them.
+    Named(Box<Named>, oneshot::Sender<()>),
     /// Events of the mesh; they are numbered and logged like all others.
     Log(Box<Event>),
     WalletScripts(HashSet<ScriptBuf>),
@@ -341,6 +344,14 @@ impl Detection {
     pub(super) async fn report_looked_up(&self, looked_up: LookedUp) {
         let (applied, is_applied) = oneshot::channel();
         self.send(Command::LookedUp(Box::new(looked_up), applied)).await;
+        // Without an answer the relay is shutting down.
+        drop(is_applied.await);
+    }
+
+    /// Applies the names of spends that were reported before.
+    pub(super) async fn report_named(&self, named: Named) {
+        let (applied, is_applied) = oneshot::channel();
+        self.send(Command::Named(Box::new(named), applied)).await;
         // Without an answer the relay is shutting down.
         drop(is_applied.await);
     }

@@ -74,6 +74,8 @@ pub(super) struct ChainSpend {
     pub(super) time: u32,
     /// The transaction, and its input where that is known; `None` if neither the index nor the node has it.
     pub(super) by: Option<(Txid, Option<u32>)>,
+    /// The node has not given the block in time, but may have it later.
+    pub(super) may_be_named: bool,
 }
 
 impl ChainSpend {

@@ -28,15 +28,17 @@ use super::scan_queue::ScanQueue;
 use super::spend_job::{Job, Key, POLL_INTERVAL, Work};
 use super::spend_queue::SpendQueue;
 use super::turns::Turns;
+use super::unnamed::Named;
 
 /// Steps of one kind at the same time: a step waits for the node, or for the disk.
 const STEPS: usize = 4;
 /// Deadline for a block from the node. A busy node takes a second.
 const BLOCK_WITHIN: Duration = Duration::from_secs(10);
 /// Time for all blocks of a job, of which there are at most as many as outputs of a look-up. After it, the job goes on
-/// without the names of the other transactions: the node is too slow for the clients that wait.
+/// without the names of the other transactions, which follow: the node is too slow for the clients that wait.
 const BLOCKS_WITHIN: Duration = Duration::from_secs(120);
-/// Failed reads after which a job goes on without the names of the transactions: the node is down, or too slow.
+/// Failed reads after which a job goes on without the names of the transactions, which follow: the node is down, or too
+/// slow.
 const ATTEMPTS: u8 = 3;
 /// Pause after a failure of the node, and while a damaged block of the index is restored.
 const RETRY: Duration = Duration::from_secs(2);
@@ -78,6 +80,7 @@ impl SpendFinder {
                 *(if job.reads_block() { &mut reads } else { &mut searches }) += 1;
                 running.spawn(self.clone().step(job));
             }
+            let poll = self.queue.poll_interval();
             tokio::select! {
                 ended = running.join_next(), if !running.is_empty() => {
                     let Some(Some(Stepped { key, address, is_read, left, error })) = ended.map(joined) else { return };
@@ -90,7 +93,7 @@ impl SpendFinder {
                     log(&mut is_failing, error);
                 }
                 () = self.queue.added() => {}
-                () = tokio::time::sleep(POLL_INTERVAL), if self.queue.has_waiting() => {}
+                () = tokio::time::sleep(poll.unwrap_or_default()), if poll.is_some() => {}
             }
         }
     }
@@ -169,6 +172,10 @@ impl SpendFinder {
                 let spends = job.spends;
                 return self.detection.report_looked_up(LookedUp { look_up, tip, spends }).await;
             }
+            Work::Named(look_up) => {
+                let spends = job.spends;
+                return self.detection.report_named(Named { look_up, tip, spends }).await;
+            }
             Work::Found(found) => found,
         };
         let (scans, mut ranges): (Vec<Scan>, Vec<ScannedRange>) = found.into_iter().unzip();
@@ -222,7 +229,7 @@ fn log(is_failing: &mut bool, error: Option<IndexError>) {
 }
 
 /// Names the transactions of one block that spend outputs. A failure of the node is retried, and then reported without
-/// the names: a spend is never left out.
+/// the names, which are looked up later: a spend is never left out.
 async fn name(job: &mut Job, chain: &dyn ChainSource) {
     let Some((hash, outputs)) = job.unnamed.pop_first() else {
         return;
@@ -233,9 +240,9 @@ async fn name(job: &mut Job, chain: &dyn ChainSource) {
     if job.reading >= BLOCKS_WITHIN {
         tracing::debug!(
             left = job.unnamed.len(),
-            "the node takes too long for the blocks of spends; reporting the heights of the others only"
+            "the node takes too long for the blocks of spends; reporting the heights of the others first"
         );
-        job.unnamed.clear();
+        job.leave_unnamed();
     }
     let reason = match read {
         Ok(Ok(inputs)) => {
@@ -256,11 +263,13 @@ async fn name(job: &mut Job, chain: &dyn ChainSource) {
     };
     job.failures += 1;
     tracing::debug!(reason, failures = job.failures, "cannot read the block of a spend");
-    if job.failures < ATTEMPTS && job.reading < BLOCKS_WITHIN {
-        job.unnamed.insert(hash, outputs);
-        job.pause(RETRY);
+    // A later look-up has an own pause for its next attempt.
+    let is_last = job.is_later() || job.failures >= ATTEMPTS || job.reading >= BLOCKS_WITHIN;
+    job.unnamed.insert(hash, outputs);
+    if is_last {
+        job.leave_unnamed();
     } else {
-        job.unnamed.clear();
+        job.pause(RETRY);
     }
 }
 

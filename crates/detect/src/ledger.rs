@@ -20,6 +20,7 @@
 //! | 1 confirmation | its block disconnected | `payment_spent_reverted` |
 //! | 0 or 1 confirmation | the payment is reverted | `payment_spent_reverted`, before the `payment_reverted` |
 //! | 1 confirmation | as deep as a final payment | nothing: the output is forgotten |
+//! | 1 confirmation, by a transaction that is not known | the transaction is known | `payment_spent`, 1 confirmation, by it |
 //! | anything | the same again, or an output that no payment reported | nothing |
 //!
 //! Of a spend that only the index knows, the transaction may not be known. The reported one is taken for it: it is the
@@ -206,6 +207,15 @@ impl Ledger {
         changes
     }
 
+    /// The transaction of a spend is known, which was reported in the same block without it.
+    pub(super) fn named(&mut self, outpoint: OutPoint, spend: Spend) -> Option<Change> {
+        let is_meant = |known: &&Spend| known.by.is_none() && known.block.is_some() && known.block == spend.block;
+        self.spends.get(&outpoint).filter(is_meant)?;
+        let event = Event::PaymentSpent(Box::new(self.coin(&outpoint)?.spent(outpoint, &spend)));
+        self.keep(outpoint, spend);
+        Some(Change { outpoint, event })
+    }
+
     /// The chain has a tip at this height: payments reach depths.
     pub(super) fn deepened(&mut self, tip: u32, depths: &[u32]) -> Vec<Change> {
         if depths.is_empty() {
@@ -303,7 +313,8 @@ impl Ledger {
         forgotten
     }
 
-    fn coin(&self, outpoint: &OutPoint) -> Option<Coin> {
+    /// What is reported of an output with its spend; `None` if it is not kept.
+    pub(super) fn coin(&self, outpoint: &OutPoint) -> Option<Coin> {
         let payment = self.payments.get(outpoint).map(KnownPayment::to_coin);
         payment.or_else(|| self.coins.get(outpoint).cloned())
     }

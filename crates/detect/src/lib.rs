@@ -39,6 +39,7 @@ mod spend;
 mod spend_job;
 mod spend_queue;
 mod turns;
+mod unnamed;
 mod wake;
 mod watch;
 mod watch_history;

@@ -25,6 +25,9 @@ pub struct DetectionMetrics {
     pub transactions_scanned: Counter,
     /// Only an administrator may read it: beside the mempool it shows which transaction paid a client.
     pub watch_payments_detected: Counter,
+    /// Only an administrator may read them, for the same reason.
+    pub spends_unnamed: Counter,
+    pub spend_names_given_up: Counter,
     pub events_logged: Counter,
     pub commit_seconds: Histogram,
     pub scans: ScanMetrics,
@@ -56,6 +59,8 @@ impl Default for DetectionMetrics {
             blocks_disconnected: Counter::default(),
             transactions_scanned: Counter::default(),
             watch_payments_detected: Counter::default(),
+            spends_unnamed: Counter::default(),
+            spend_names_given_up: Counter::default(),
             events_logged: Counter::default(),
             commit_seconds: Histogram::new(COMMIT_BOUNDS),
             scans: ScanMetrics::default(),
@@ -95,10 +100,21 @@ impl DetectionMetrics {
         );
         self.scans.register(private);
         self.detached.register(private);
-        private.sub_registry_with_prefix("sdk_relay").register(
+        let private = private.sub_registry_with_prefix("sdk_relay");
+        private.register(
             "watch_payments_detected",
             "Payments sent to watches, in the mempool and in blocks",
             self.watch_payments_detected.clone(),
+        );
+        private.register(
+            "spends_unnamed",
+            "Spends reported to watches without their transactions, because the node did not give the block in time",
+            self.spends_unnamed.clone(),
+        );
+        private.register(
+            "spend_names_given_up",
+            "Spends reported to watches whose transactions are not looked up again, because too many are",
+            self.spend_names_given_up.clone(),
         );
     }
 }

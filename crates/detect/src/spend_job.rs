@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::history_scan::{ChainSpend, Found, Scan, ScannedRange};
 use super::look_up::{LookUp, Of};
+use super::unnamed::NameLookUp;
 
 /// Poll interval of an index that is behind, or on another chain than detection.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -40,6 +41,8 @@ pub(super) enum Work {
     Found(Vec<(Scan, ScannedRange)>),
     /// Outputs that were reported before.
     Reported(LookUp),
+    /// Spends that were reported without their transactions.
+    Named(NameLookUp),
 }
 
 /// What is looked up: at most one job of each.
@@ -48,6 +51,8 @@ pub(super) enum Key {
     /// Payments that the scans of one connection have found.
     Found(Owner),
     Reported(Of),
+    /// Of this watch.
+    Named(String),
 }
 
 impl Job {
@@ -73,6 +78,13 @@ impl Job {
         Self::new(client, outputs, Work::Reported(look_up), pause)
     }
 
+    /// It waits, as the node has just failed.
+    pub(super) fn of_names(look_up: NameLookUp) -> Self {
+        let client = (look_up.mailbox.owner(), look_up.mailbox.address());
+        let (outputs, pause) = (look_up.outputs.clone(), look_up.pause);
+        Self::new(client, outputs, Work::Named(look_up), pause)
+    }
+
     fn new(client: (Owner, IpAddr), outputs: Vec<(u32, OutPoint)>, work: Work, pause: Duration) -> Self {
         Self {
             work,
@@ -92,6 +104,7 @@ impl Job {
         match &self.work {
             Work::Found(_) => Key::Found(self.client.0),
             Work::Reported(look_up) => Key::Reported(look_up.of.clone()),
+            Work::Named(look_up) => Key::Named(look_up.watch_id.clone()),
         }
     }
 
@@ -105,6 +118,7 @@ impl Job {
         match &self.work {
             Work::Found(found) => found.iter().all(|(scan, _)| scan.mailbox.is_dead()),
             Work::Reported(look_up) => look_up.is_dead(),
+            Work::Named(look_up) => look_up.mailbox.is_dead(),
         }
     }
 
@@ -112,9 +126,29 @@ impl Job {
     pub(super) fn is_ready(&self, tip: Option<u32>) -> bool {
         let may_continue = match &self.work {
             Work::Found(_) => tip.is_some(),
+            Work::Named(look_up) => look_up.mailbox.has_capacity() && tip.is_some(),
             Work::Reported(look_up) => look_up.has_capacity() && tip.is_some_and(|tip| tip >= look_up.chunk.through()),
         };
         may_continue && self.not_before <= Instant::now()
+    }
+
+    /// Whether it goes on only where no other job can: nobody waits for it.
+    pub(super) fn is_later(&self) -> bool {
+        matches!(self.work, Work::Named(_))
+    }
+
+    /// The names of all other transactions are left for later.
+    pub(super) fn leave_unnamed(&mut self) {
+        for outpoint in std::mem::take(&mut self.unnamed).into_values().flatten() {
+            self.set_unnamed(&outpoint);
+        }
+    }
+
+    /// The name of the transaction that spends this output is left for later.
+    pub(super) fn set_unnamed(&mut self, outpoint: &OutPoint) {
+        if let Some(spend) = self.spends.get_mut(outpoint) {
+            spend.may_be_named = true;
+        }
     }
 
     /// Whether its next step reads a block of the node.
@@ -147,6 +181,7 @@ impl Job {
                 at,
                 time: spender.time,
                 by: spender.txid.map(|txid| (txid, None)),
+                may_be_named: false,
             };
             if spend.by.is_none() {
                 self.unnamed.entry(at.hash).or_default().push(outpoint);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sdk_relay_scheduler::Owner;
 use tokio::sync::Notify;
@@ -11,14 +12,18 @@ use tokio::sync::Notify;
 use super::history_scan::{Scan, ScannedRange};
 use super::look_up::{LookUp, Of};
 use super::mailbox::Mailbox;
-use super::spend_job::{Job, Key};
+use super::spend_job::{Job, Key, POLL_INTERVAL};
+use super::unnamed::NameLookUp;
 
 /// Jobs with payments that a scan has found, of one address. A connection has at most one: its scans wait for it.
 const FOUND_PER_ADDRESS: usize = 4;
 /// The same, of all addresses, beyond which an address has only one. The scans of one more turn may add theirs.
 const FOUND: usize = 64;
 
-/// Bounded: a connection has one job with found payments, of a bounded number or of one block, and a watch one other.
+/// Poll interval where all jobs wait for the node to recover.
+const POLL_LATER: Duration = Duration::from_secs(1);
+
+/// Bounded: a connection has one job with found payments, of a bounded number or of one block, and a watch two others.
 #[derive(Default)]
 pub(super) struct SpendQueue {
     state: Mutex<State>,
@@ -68,10 +73,23 @@ impl SpendQueue {
         self.added.notify_one();
     }
 
-    /// Removes the look-up of a watch that has ended.
+    /// Adds a look-up of names.
+    pub(super) fn add_names(&self, look_up: NameLookUp) {
+        let key = Key::Named(look_up.watch_id.clone());
+        self.lock().waiting.insert(key, Job::of_names(look_up));
+        self.added.notify_one();
+    }
+
+    /// Removes the look-ups of a watch that has ended.
     pub(super) fn remove(&self, watch_id: &str) {
-        let key = Key::Reported(Of::Watch(watch_id.to_owned()));
-        self.lock().waiting.remove(&key);
+        let keys = [
+            Key::Reported(Of::Watch(watch_id.to_owned())),
+            Key::Named(watch_id.to_owned()),
+        ];
+        let mut state = self.lock();
+        for key in keys {
+            state.waiting.remove(&key);
+        }
     }
 
     /// The connections with found payments.
@@ -99,7 +117,8 @@ impl SpendQueue {
             }
             !is_dead
         });
-        let ready = |job: &&Job| is_ready(job);
+        let has_urgent = waiting.values().any(|job| !job.is_later() && is_ready(job));
+        let ready = |job: &&Job| is_ready(job) && !(has_urgent && job.is_later());
         let owner = pick(&mut waiting.values().filter(ready).map(Job::client))?;
         let key = waiting
             .values()
@@ -121,9 +140,12 @@ impl SpendQueue {
         }
     }
 
-    /// Whether jobs wait.
-    pub(super) fn has_waiting(&self) -> bool {
-        !self.lock().waiting.is_empty()
+    /// When to look for a job that can continue; `None` if none waits.
+    pub(super) fn poll_interval(&self) -> Option<Duration> {
+        let state = self.lock();
+        let is_later = state.waiting.values().all(Job::is_later);
+        let interval = if is_later { POLL_LATER } else { POLL_INTERVAL };
+        (!state.waiting.is_empty()).then_some(interval)
     }
 
     /// Waits for a new job. Cancel-safe.

@@ -24,7 +24,8 @@ use super::look_up::{LookUp, LookedUp, Of, Unchecked};
 use super::mailbox::{LedgerShare, Mailbox};
 use super::queued::QueuedMessage;
 use super::rows::{Place, payment_of};
-use super::spend::{Spend, Spends};
+use super::spend::{Coin, Spend, Spends};
+use super::unnamed::{NameLookUp, Named, Unnamed};
 use super::watch_history::{self, HistoryPlan, WatchHistory};
 use super::watch_message::{FoundOutput, PaymentMessage, WatchMessage};
 
@@ -58,6 +59,8 @@ pub(super) struct Watch {
     pub(super) history: Option<WatchHistory>,
     /// Blocks whose spends are to be looked up at the end of the history.
     pub(super) unchecked: Unchecked,
+    /// Spends that were reported without their transactions, which may be known later.
+    pub(super) unnamed: Unnamed,
     /// Height of the newest block that it knows.
     pub(super) tip: u32,
     /// If it goes on without a connection; its mailbox is then its own.
@@ -231,7 +234,7 @@ impl Watch {
         })
     }
 
-    /// Sends what a scan of the history found. Returns where the scan continues, and the number of payments. `tip` is
+    /// Sends what a scan of the history found. Returns where the scan continues, and what was reported. `tip` is
     /// the tip of the chain, which contains the range, and the spends up to its height. `newest` returns what spends an
     /// output in the newest blocks or in the mempool; the spends of blocks up to `unknown` are neither there nor in the
     /// result of the scan.
@@ -241,9 +244,9 @@ impl Watch {
         tip: u32,
         unknown: Option<u32>,
         newest: impl Fn(&OutPoint) -> Option<Spend>,
-    ) -> (NextScan, usize) {
+    ) -> (NextScan, Reports) {
         let Some(history) = self.history.as_mut().filter(|_| !self.mailbox.is_dead()) else {
-            return (NextScan::Done, 0);
+            return (NextScan::Done, Reports::default());
         };
         let (from, to, now) = (scanned.from, scanned.through.height, clock::monotonic());
         let last = match scanned.missing {
@@ -255,17 +258,21 @@ impl Watch {
         };
         // A reorganisation has changed the range meanwhile.
         let Some(last) = last else {
-            return (self.next_scan(true), 0);
+            return (self.next_scan(true), Reports::default());
         };
-        let mut count = 0;
+        let (mut count, mut unnamed) = (0, Vec::new());
         for found in scanned.found.iter().filter(|f| f.at.height <= last) {
             let place = Place::History(found.at, u64::from(found.time), tip.saturating_sub(found.at.height) + 1);
             for payment in self.payments(&found.row, &found.matches, place) {
                 let outpoint = payment.outpoint;
                 let known = found.spends.iter().find(|(vout, _)| *vout == outpoint.vout);
                 let known = known.map(|(_, spend)| *spend).filter(|spend| spend.at.height <= tip);
+                let coin = payment.payment.to_coin();
                 let changes = self.in_ledger(|ledger| historical(ledger, payment, (known, newest(&outpoint)), tip));
                 count += usize::from(!changes.is_empty());
+                if known.is_some_and(|spend| spend.may_be_named) {
+                    unnamed.extend(unnamed_in(changes.iter().map(|(change, _)| change), outpoint, coin));
+                }
                 changes.into_iter().for_each(|change| self.post(change));
             }
         }
@@ -273,7 +280,11 @@ impl Watch {
             self.unchecked.extend(unknown);
         }
         self.report_progress(tip);
-        (self.next_scan(false), count)
+        let found = Reports {
+            payments: count,
+            names: self.leave_unnamed(unnamed),
+        };
+        (self.next_scan(false), found)
     }
 
     /// The outputs whose spends are to be looked up next, if the history is scanned; the same ones until they are
@@ -296,12 +307,16 @@ impl Watch {
 
     /// Notifies the owner of the spends of outputs that were looked up. `tip` is the tip of the chain, which contains
     /// the spends up to its height.
-    pub(super) fn looked_up(&mut self, looked_up: &LookedUp, tip: u32) {
+    pub(super) fn looked_up(&mut self, looked_up: &LookedUp, tip: u32) -> LeftUnnamed {
         self.unchecked.advance(&looked_up.look_up.chunk);
+        let mut unnamed = Vec::new();
         for (outpoint, spend) in looked_up.up_to(tip) {
             let changes = self.in_ledger(|ledger| ledger.spent(outpoint, spend.to_spend()));
             if changes.is_empty() {
                 continue;
+            }
+            if let Some(coin) = self.ledger.coin(&outpoint).filter(|_| spend.may_be_named) {
+                unnamed.extend(unnamed_in(changes.iter(), outpoint, coin));
             }
             // What waits may be about the same output, and came before.
             if let Some(history) = &mut self.history {
@@ -310,6 +325,72 @@ impl Watch {
             }
             changes.into_iter().for_each(|change| self.post((change, None)));
         }
+        self.leave_unnamed(unnamed)
+    }
+
+    /// Keeps spends that were reported without their transactions.
+    fn leave_unnamed(&mut self, unnamed: Vec<(OutPoint, Coin, u32)>) -> LeftUnnamed {
+        let mut left = LeftUnnamed::default();
+        for (outpoint, coin, height) in unnamed {
+            left.all += 1;
+            left.given_up += usize::from(!self.unnamed.add(outpoint, coin, height));
+        }
+        left
+    }
+
+    /// The spends whose transactions are to be looked up again, if that is not queued.
+    pub(super) fn look_up_names(&mut self) -> Option<NameLookUp> {
+        if self.mailbox.is_dead() {
+            return None;
+        }
+        let (outputs, pause) = self.unnamed.next()?;
+        Some(NameLookUp {
+            watch_id: self.id.clone(),
+            mailbox: self.mailbox.clone(),
+            outputs,
+            pause,
+        })
+    }
+
+    /// Notifies the owner of the transactions of spends that were reported without them. `tip` is the tip of the chain,
+    /// of which the index is too.
+    pub(super) fn named(&mut self, named: &Named, tip: u32) {
+        let mut changes = Vec::new();
+        for (_, outpoint) in &named.look_up.outputs {
+            match named.spends.get(outpoint) {
+                // Later: detection has not connected its block, or the node has failed again.
+                Some(spend) if spend.at.height > tip || (spend.by.is_none() && spend.may_be_named) => {}
+                Some(spend) if spend.by.is_some() => {
+                    let Some((coin, height)) = self.unnamed.take(outpoint) else {
+                        continue;
+                    };
+                    let is_reported = height == spend.at.height && is_final(height, tip);
+                    let spend = spend.to_spend();
+                    // A final one is not kept in the ledger.
+                    let change = if self.ledger.contains(outpoint) {
+                        self.ledger.named(*outpoint, spend)
+                    } else {
+                        is_reported.then(|| Change {
+                            outpoint: *outpoint,
+                            event: Event::PaymentSpent(Box::new(coin.spent(*outpoint, &spend))),
+                        })
+                    };
+                    changes.extend(change);
+                }
+                // The node does not have the block, or the output is not spent any more.
+                Some(_) | None => drop(self.unnamed.take(outpoint)),
+            }
+        }
+        self.unnamed.looked_up(!changes.is_empty());
+        if changes.is_empty() {
+            return;
+        }
+        // What waits may be about the same output, and came before.
+        if let Some(history) = &mut self.history {
+            let waiting = history.release();
+            self.mailbox.put_all(waiting);
+        }
+        changes.into_iter().for_each(|change| self.post((change, None)));
     }
 
     /// Where its scan continues. `stale`: the last result could not be used.
@@ -452,6 +533,40 @@ impl Watch {
     }
 }
 
+/// What was reported of a part of a history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reports {
+    pub(super) payments: usize,
+    pub(super) names: LeftUnnamed,
+}
+
+/// Spends that were reported without their transactions, which the node may name later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeftUnnamed {
+    pub(super) all: usize,
+    /// Those that are not looked up again, because there are too many.
+    pub(super) given_up: usize,
+}
+
+/// The spend among these changes of an output that is reported without its transaction, with the height of its block.
+fn unnamed_in<'a>(
+    changes: impl Iterator<Item = &'a Change>,
+    outpoint: OutPoint,
+    coin: Coin,
+) -> Option<(OutPoint, Coin, u32)> {
+    let height = |change: &Change| match &change.event {
+        Event::PaymentDetected(payment) => payment.spent_height.filter(|_| payment.spent_by.is_none()),
+        Event::PaymentSpent(spent) => spent.block_height.filter(|_| spent.spent_by.is_none()),
+        _ => None,
+    };
+    changes.filter_map(height).last().map(|height| (outpoint, coin, height))
+}
+
+/// Whether no reorganisation reverts a block at this height.
+fn is_final(height: u32, tip: u32) -> bool {
+    tip.checked_sub(KEPT_BLOCKS).is_some_and(|last| height <= last)
+}
+
 /// The changes by a payment that a history has found: what spends it in the index, and in the newest blocks or in the
 /// mempool. A payment or a spend that is final is not kept, but for the output of one that is not spent.
 fn historical(
@@ -465,7 +580,7 @@ fn historical(
         payment,
         output,
     } = found;
-    let is_final = |height: u32| tip.checked_sub(KEPT_BLOCKS).is_some_and(|last| height <= last);
+    let is_final = |height: u32| is_final(height, tip);
     // The newest blocks name what the index may not.
     let spend = match (known.map(ChainSpend::to_spend), newest) {
         (Some(known), Some(newest)) if newest.block == known.block => Some(newest),

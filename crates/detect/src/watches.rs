@@ -15,6 +15,7 @@ use super::detachments::Detachments;
 use super::ledger::Ledger;
 use super::look_up::Unchecked;
 use super::mailbox::Mailbox;
+use super::unnamed::{NameBudget, Unnamed};
 use super::watch::Watch;
 use super::watch_history::WatchHistory;
 
@@ -36,6 +37,7 @@ pub(super) struct Watches {
     keys: HashMap<[u8; 32], Weak<Prepared>>,
     /// The detached ones among them.
     detached: Detachments,
+    names: NameBudget,
 }
 
 /// A connection that has watches.
@@ -120,6 +122,7 @@ impl Watches {
             confirm_at: confirm_at.into(),
             history,
             unchecked: Unchecked::default(),
+            unnamed: Unnamed::new(self.names.clone()),
             tip: 0,
             detached,
         };

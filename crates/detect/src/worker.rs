@@ -57,6 +57,8 @@ pub(super) struct Worker {
     observed: Option<(Instant, Instant)>,
     /// Blocks that are being scanned for watches. Their events are committed.
     block_scans: Vec<BlockScan>,
+    /// When the log last said that the node does not name spends.
+    unnamed_warning: Option<Instant>,
 }
 
 /// A block that is being scanned for watches.
@@ -106,6 +108,7 @@ impl Worker {
             scheduler,
             block_scans: Vec::new(),
             observed: None,
+            unnamed_warning: None,
         })
     }
 
@@ -191,6 +194,14 @@ impl Worker {
             }
             Command::LookedUp(looked_up, applied) => {
                 self.apply_looked_up(*looked_up, stop).await;
+                #[expect(
+                    clippy::let_underscore_must_use,
+                    reason = "without a scanner the relay is shutting down"
+                )]
+                let _ = applied.send(());
+            }
+            Command::Named(named, applied) => {
+                self.apply_named(&named);
                 #[expect(
                     clippy::let_underscore_must_use,
                     reason = "without a scanner the relay is shutting down"

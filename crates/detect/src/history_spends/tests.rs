@@ -27,6 +27,7 @@ use crate::look_up::{LookUp, Of, Unchecked};
 use crate::mailbox::tests::of_bytes;
 use crate::mailbox::{Mailbox, MailboxReceiver};
 use crate::spend::Coin;
+use crate::unnamed::NameLookUp;
 
 /// Far longer than all polls of a test together.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -368,7 +369,14 @@ async fn a_spend_is_reported_where_the_node_cannot_name_it() {
         let (mailbox, _kept) = fixture.client(1);
         fixture.node.set(3, answer);
         fixture.look_up("a", &mailbox, &[3], 0);
-        assert_eq!(fixture.answer().await, ("a".to_owned(), vec![(5, None)]), "{answer:?}");
+        let command = timeout(DEADLINE, fixture.commands.recv()).await.expect("in time");
+        let Some(Command::LookedUp(looked_up, _)) = command else {
+            panic!("another command")
+        };
+        let spends: Vec<_> = looked_up.up_to(TIP).map(|(_, spend)| spend).collect();
+        let [spend] = spends[..] else { panic!("{spends:?}") };
+        assert_eq!((spend.at.height, spend.by), (5, None), "{answer:?}");
+        assert_eq!(spend.may_be_named, answer != Answer::Pruned, "{answer:?}");
     }
 }
 
@@ -503,5 +511,55 @@ async fn the_look_up_of_a_client_that_has_left_is_dropped() {
     drop(frames);
     fixture.queue.remove("ended");
     assert!(timeout(DEADLINE, fixture.commands.recv()).await.is_err());
-    assert!(!fixture.queue.has_waiting());
+    assert!(fixture.queue.poll_interval().is_none());
+}
+
+impl Fixture {
+    fn look_up_names(&self, mailbox: &Mailbox, n: u32, pause: Duration) {
+        self.queue.add_names(NameLookUp {
+            watch_id: "a".to_owned(),
+            mailbox: mailbox.clone(),
+            outputs: vec![(1, output(n))],
+            pause,
+        });
+    }
+
+    /// The next answer to a look-up of names: the transaction, or whether it may be known later.
+    async fn name(&mut self) -> Result<Txid, bool> {
+        let command = timeout(DEADLINE, self.commands.recv())
+            .await
+            .expect("an answer in time");
+        let Some(Command::Named(named, applied)) = command else {
+            panic!("another command")
+        };
+        applied.send(()).expect("the task waits");
+        let spend = named.spends.values().next().expect("a spend");
+        spend.by.map(|(txid, _)| txid).ok_or(spend.may_be_named)
+    }
+}
+
+/// Only a block that the node does not have is given up.
+#[tokio::test(start_paused = true)]
+async fn names_are_looked_up_again_after_a_pause_and_after_all_else() {
+    let mut fixture = Fixture::start(TIP);
+    let (mailbox, _kept) = fixture.client(1);
+    let pause = Duration::from_secs(30);
+    for answer in [Answer::Never, Answer::Fails(1), Answer::Pruned, Answer::Block] {
+        fixture.node.set(3, answer);
+        let began = Instant::now();
+        fixture.look_up_names(&mailbox, 3, pause);
+        fixture.look_up("a", &mailbox, &[4], 0);
+        assert_eq!(fixture.answer().await, ("a".to_owned(), vec![named(4)]));
+        assert!(began.elapsed() < pause, "{answer:?}");
+        let expected = match answer {
+            Answer::Block => Ok(spending(3).compute_txid()),
+            answer => Err(answer != Answer::Pruned),
+        };
+        assert_eq!(fixture.name().await, expected, "{answer:?}");
+        assert!(began.elapsed() >= pause, "{answer:?}");
+    }
+    // Of a watch that has ended.
+    fixture.look_up_names(&mailbox, 3, pause);
+    fixture.queue.remove("a");
+    assert!(timeout(DEADLINE, fixture.commands.recv()).await.is_err());
 }

@@ -144,6 +144,7 @@ fn spent_at(height: u32, is_named: bool) -> Vec<(u32, ChainSpend)> {
         at: at(height),
         time: 1,
         by: is_named.then(|| (Txid::from_byte_array([9; 32]), None)),
+        may_be_named: false,
     };
     vec![(0, spend)]
 }
@@ -169,7 +170,7 @@ fn of_buried_payments_the_outputs_that_are_not_finally_spent_are_kept() {
     ] {
         let mut range = scanned(watch, from, height, 1);
         range.found[0].spends = spends;
-        let (_, news) = watch.scanned(&range, TIP, None, |_| None);
+        let (_, Reports { payments: news, .. }) = watch.scanned(&range, TIP, None, |_| None);
         let now = watch.ledger.bytes();
         assert_eq!((news, now > bytes), (1, is_kept), "height {height}");
         assert_eq!(sent(&mut frames), [("detected", TIP - height + 1, expected)]);
@@ -222,6 +223,7 @@ fn answered(look_up: LookUp, spent_at: Option<(u32, bool)>) -> LookedUp {
             at: at(height),
             time: 1,
             by,
+            may_be_named: false,
         }
     };
     LookedUp {
@@ -382,7 +384,7 @@ fn depths_that_a_payment_of_a_history_has_reached_are_not_reported() {
     watch.deepened(TIP + 1);
     watch.deepened(TIP + 2);
     // The history is not complete: live notifications wait for it.
-    assert_eq!(sent(&mut frames), []);
+    assert!(sent(&mut frames).is_empty());
     watch.scanned(&scanned(watch, TIP - 1, TIP, 1), TIP + 2, None, |_| None);
     assert_eq!(sent(&mut frames), [("detected", 3, None), ("confirmed", 5, None)]);
 }
@@ -438,9 +440,75 @@ fn a_connection_with_too_many_payments_is_given_up_with_the_reason() {
     let bytes = watch.ledger.bytes();
     assert_eq!(
         watch.scanned(&scanned(watch, 0, TIP, 1), TIP, None, |_| None),
-        (NextScan::Done, 0)
+        (NextScan::Done, Reports::default())
     );
     assert_eq!(watch.ledger.bytes(), bytes);
     watches.forget_dead();
     assert_eq!(watches.len(), 0);
+}
+
+/// What a look-up of names has found, by an index that has all blocks up to the tip.
+fn named(look_up: NameLookUp, spend: Option<ChainSpend>) -> Named {
+    let spends = spend.map(|spend| (look_up.outputs[0].1, spend));
+    Named {
+        look_up,
+        tip: at(TIP),
+        spends: spends.into_iter().collect(),
+    }
+}
+
+/// The node was down when the history was scanned. The spend of a block that no reorganisation reaches is kept nowhere
+/// else.
+#[test]
+fn a_spend_without_its_transaction_is_reported_again_with_it() {
+    for height in [12, FINAL + 1] {
+        let (mut watches, all) = (Watches::default(), Arc::default());
+        let (watch, mut frames) = watch(&mut watches, &all);
+        let (_, mut spend) = spent_at(height, false)[0];
+        spend.may_be_named = true;
+        let mut range = scanned(watch, 0, 10, 1);
+        range.found[0].spends = vec![(0, spend)];
+        let (_, reports) = watch.scanned(&range, TIP, None, |_| None);
+        assert_eq!(reports.names, LeftUnnamed { all: 1, given_up: 0 });
+        assert_eq!(sent(&mut frames), [("detected", TIP - 9, Some(height))]);
+        let look_up = watch.look_up_names().expect("the spend");
+        assert!(watch.look_up_names().is_none(), "one at a time");
+        // It fails again.
+        watch.named(&named(look_up, Some(spend)), TIP);
+        assert!(sent(&mut frames).is_empty());
+        let look_up = watch.look_up_names().expect("the spend");
+        let (_, known) = spent_at(height, true)[0];
+        watch.named(&named(look_up, Some(known)), TIP);
+        assert_eq!(sent(&mut frames), [("spent", 1, Some(height))]);
+        assert!(watch.look_up_names().is_none());
+    }
+}
+
+#[test]
+fn a_spend_is_not_named_that_is_not_the_reported_one() {
+    for found in [None, Some((FINAL + 2, true)), Some((FINAL + 1, false))] {
+        let (mut watches, all) = (Watches::default(), Arc::default());
+        let (watch, mut frames) = watch(&mut watches, &all);
+        watch.scanned(&scanned(watch, 0, 10, 1), TIP, Some(TIP), |_| None);
+        let mut range = scanned(watch, 11, TIP, 0);
+        range.found.clear();
+        watch.scanned(&range, TIP, None, |_| None);
+        let look_up = watch.look_up(TIP).expect("an output");
+        let mut looked_up = answered(look_up, Some((FINAL + 1, false)));
+        looked_up
+            .spends
+            .values_mut()
+            .for_each(|spend| spend.may_be_named = true);
+        assert_eq!(watch.looked_up(&looked_up, TIP), LeftUnnamed { all: 1, given_up: 0 });
+        assert_eq!(
+            sent(&mut frames),
+            [("detected", TIP - 9, None), ("spent", 1, Some(FINAL + 1))]
+        );
+        let look_up = watch.look_up_names().expect("the spend");
+        // After a reorganisation, or the node has pruned the block meanwhile.
+        let spend = found.map(|(height, is_named)| spent_at(height, is_named)[0].1);
+        watch.named(&named(look_up, spend), TIP);
+        assert!(sent(&mut frames).is_empty(), "{found:?}");
+        assert!(watch.look_up_names().is_none(), "{found:?}");
+    }
 }

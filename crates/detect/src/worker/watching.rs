@@ -121,12 +121,17 @@ impl Worker {
             // Nothing was looked up.
             None => Some(tip),
         };
-        let (next_scan, payments) = watch.scanned(scanned, tip, unknown, newest);
+        let (next_scan, reports) = watch.scanned(scanned, tip, unknown, newest);
         watch
             .look_up(tip)
             .into_iter()
             .for_each(|look_up| self.spends.add(look_up));
-        self.parts.metrics.watch_payments_detected.inc_by(payments as u64);
+        self.parts
+            .metrics
+            .watch_payments_detected
+            .inc_by(reports.payments as u64);
+        self.count_unnamed(reports.names);
+        self.look_up_names(&scanned.watch_id);
         next_scan
     }
 

@@ -173,6 +173,8 @@ async fn the_page_lists_the_metrics_of_a_relay() {
             "sdk_relay_error_replies_total",
             "sdk_relay_rpc_broadcast_seconds",
             "sdk_relay_scan_seconds",
+            "sdk_relay_spend_names_given_up_total",
+            "sdk_relay_spends_unnamed_total",
             "sdk_relay_watch_messages_received_total",
             "sdk_relay_watch_messages_sent_total",
             "sdk_relay_watch_payments_detected_total",
