@@ -6,7 +6,8 @@
 //!
 //! Nothing here holds up the scanner of histories, or another client: a job goes on in steps, each a search for some
 //! outputs or one block of the node, with a deadline. Addresses, and the connections of one address, take turns by
-//! steps; some steps run at once, one of an address. Steps that wait for the node take nothing from the searches.
+//! steps; some steps run at once, one of an address; of a loopback address, from which all clients of a proxy or of Tor
+//! come, one of a connection. Steps that wait for the node take nothing from the searches.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ use bitcoin::{BlockHash, OutPoint, Txid};
 use sdk_relay_chain::{BlockRef, ChainSource, SourceError, joined};
 use sdk_relay_index::Index;
 use sdk_relay_platform::blocking;
+use sdk_relay_scheduler::Owner;
 use sdk_relay_store::index::IndexError;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -32,6 +34,8 @@ use super::unnamed::Named;
 
 /// Steps of one kind at the same time: a step waits for the node, or for the disk.
 const STEPS: usize = 4;
+/// Steps of loopback addresses at the same time: a step of each kind is left for the others.
+const LOOPBACK_STEPS: usize = STEPS - 1;
 /// Deadline for a block from the node. A busy node takes a second.
 const BLOCK_WITHIN: Duration = Duration::from_secs(10);
 /// Time for all blocks of a job, of which there are at most as many as outputs of a look-up. After it, the job goes on
@@ -62,7 +66,7 @@ impl SpendFinder {
         let mut turns = Turns::new(1);
         let mut running = JoinSet::new();
         // With a step that is running; those that wait for the node, and the others.
-        let mut addresses: HashSet<IpAddr> = HashSet::new();
+        let mut parties = Parties::default();
         let (mut reads, mut searches) = (0, 0);
         let mut is_failing = false;
         loop {
@@ -70,21 +74,21 @@ impl SpendFinder {
                 let tip = self.index.status.borrow().tip.map(|tip| tip.height);
                 let is_ready = |job: &Job| {
                     let running = if job.reads_block() { reads } else { searches };
-                    running < STEPS && job.is_ready(tip) && !addresses.contains(&job.client().1)
+                    running < STEPS && job.is_ready(tip) && parties.may_begin(job.client())
                 };
                 let Some(job) = self.queue.take(is_ready, |ready| turns.next(ready)) else {
                     break;
                 };
                 turns.charge(job.client().0, 1);
-                addresses.insert(job.client().1);
+                parties.0.insert(party(job.client()));
                 *(if job.reads_block() { &mut reads } else { &mut searches }) += 1;
                 running.spawn(self.clone().step(job));
             }
             let poll = self.queue.poll_interval();
             tokio::select! {
                 ended = running.join_next(), if !running.is_empty() => {
-                    let Some(Some(Stepped { key, address, is_read, left, error })) = ended.map(joined) else { return };
-                    addresses.remove(&address);
+                    let Some(Some(Stepped { key, client, is_read, left, error })) = ended.map(joined) else { return };
+                    parties.0.remove(&party(client));
                     *(if is_read { &mut reads } else { &mut searches }) -= 1;
                     match left {
                         Some(job) => self.queue.put_back(job),
@@ -100,10 +104,10 @@ impl SpendFinder {
 
     /// One step of a job, which ends the job if nothing remains.
     async fn step(self, mut job: Job) -> Stepped {
-        let (key, (_, address), is_read) = (job.key(), job.client(), job.reads_block());
+        let (key, client, is_read) = (job.key(), job.client(), job.reads_block());
         let stepped = |left, error| Stepped {
             key,
-            address,
+            client,
             is_read,
             left,
             error,
@@ -205,10 +209,29 @@ impl SpendFinder {
     }
 }
 
+/// Those with a step that is running.
+#[derive(Default)]
+struct Parties(HashSet<(IpAddr, Option<Owner>)>);
+
+impl Parties {
+    /// Whether a step of this connection may begin.
+    fn may_begin(&self, client: (Owner, IpAddr)) -> bool {
+        let party = party(client);
+        let is_free = !self.0.contains(&party);
+        let of_loopback = || self.0.iter().filter(|(_, owner)| owner.is_some()).count();
+        is_free && (party.1.is_none() || of_loopback() < LOOPBACK_STEPS)
+    }
+}
+
+/// Who has one step at a time: an address, but a connection of a loopback address.
+fn party((owner, address): (Owner, IpAddr)) -> (IpAddr, Option<Owner>) {
+    (address, address.to_canonical().is_loopback().then_some(owner))
+}
+
 /// The end of a step.
 struct Stepped {
     key: Key,
-    address: IpAddr,
+    client: (Owner, IpAddr),
     /// Whether it has read a block of the node.
     is_read: bool,
     /// The job, if it is not finished.

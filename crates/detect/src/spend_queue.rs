@@ -45,10 +45,13 @@ pub(super) struct Busy {
 
 impl Busy {
     /// Whether scans of this connection may find payments now. The jobs of others, however many and slow, do not hold
-    /// up an address that has none.
+    /// up an address that has none. All clients of a proxy, or of Tor, share a loopback address: only the number of all
+    /// jobs limits them.
     pub(super) fn may_find(&self, mailbox: &Mailbox) -> bool {
-        let of_address = self.addresses.get(&mailbox.address()).copied().unwrap_or_default();
-        let has_room = of_address < FOUND_PER_ADDRESS && self.owners.len() < FOUND;
+        let address = mailbox.address();
+        let of_address = self.addresses.get(&address).copied().unwrap_or_default();
+        let may_have_more = of_address < FOUND_PER_ADDRESS || address.to_canonical().is_loopback();
+        let has_room = may_have_more && self.owners.len() < FOUND;
         !self.owners.contains_key(&mailbox.owner()) && (of_address == 0 || has_room)
     }
 }
@@ -187,5 +190,23 @@ mod tests {
         assert!(!queue.busy().may_find(&client(17).0), "a second one waits");
         queue.ended(&Key::Found(first.owner()));
         assert!(queue.busy().may_find(&client(17).0));
+    }
+
+    #[test]
+    fn the_clients_of_a_proxy_share_no_limit_of_an_address() {
+        for loopback in ["127.0.0.1", "::1"] {
+            let (queue, all) = (SpendQueue::default(), Arc::<Mailboxes>::default());
+            let client = || all.mailbox(loopback.parse().expect("an address"));
+            let mut kept = Vec::new();
+            for _ in 0..FOUND {
+                let (mailbox, receiver) = client();
+                assert!(queue.busy().may_find(&mailbox), "{loopback}");
+                queue.add_found(&mailbox, Vec::new());
+                kept.push(receiver);
+            }
+            assert!(!queue.busy().may_find(&client().0), "{loopback}: too many in all");
+            let (other, _other) = all.mailbox([192, 0, 2, 1].into());
+            assert!(queue.busy().may_find(&other), "{loopback}: another address");
+        }
     }
 }

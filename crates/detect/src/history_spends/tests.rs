@@ -563,3 +563,35 @@ async fn names_are_looked_up_again_after_a_pause_and_after_all_else() {
     fixture.queue.remove("a");
     assert!(timeout(DEADLINE, fixture.commands.recv()).await.is_err());
 }
+
+/// All clients of a proxy, or of Tor.
+#[tokio::test(start_paused = true)]
+async fn a_client_behind_a_proxy_holds_up_no_other() {
+    let mut fixture = Fixture::start(TIP);
+    let mut kept = Vec::new();
+    let loopback = |fixture: &Fixture| fixture.detection.mailbox([127, 0, 0, 1].into());
+    fixture.node.set(0, Answer::Never);
+    let (stuck, frames) = loopback(&fixture);
+    fixture.look_up("stuck 0", &stuck, &[0], 0);
+    kept.push(frames);
+    let began = Instant::now();
+    let (mailbox, frames) = loopback(&fixture);
+    fixture.look_up("proxied", &mailbox, &[10], 0);
+    kept.push(frames);
+    assert_eq!(fixture.answer().await, ("proxied".to_owned(), vec![named(10)]));
+    // However many of them wait for the node, another address does not wait for them.
+    for n in 1..10 {
+        fixture.node.set(n, Answer::Never);
+        let (mailbox, frames) = loopback(&fixture);
+        fixture.look_up(&format!("stuck {n}"), &mailbox, &[n], 0);
+        kept.push(frames);
+    }
+    while fixture.node.reading.lock().unwrap().len() < LOOPBACK_STEPS {
+        tokio::task::yield_now().await;
+    }
+    let (mailbox, frames) = fixture.client(2);
+    fixture.look_up("other", &mailbox, &[11], 0);
+    kept.push(frames);
+    assert_eq!(fixture.answer().await, ("other".to_owned(), vec![named(11)]));
+    assert!(began.elapsed() < BLOCK_WITHIN, "{:?}", began.elapsed());
+}
