@@ -8,13 +8,15 @@ use sdk_relay_transport::{AddressPermit, AddressPermits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::RpcError;
-use crate::limits::{LABELS, LABELS_AT_LEAST, LABELS_PER_SUBSCRIPTION};
+use crate::limits::{LABELS, LABELS_AT_LEAST, LABELS_PER_SUBSCRIPTION, WATCHES_OF_SUBSCRIPTION};
 
 /// The labels of all clients, and of each address.
 #[derive(Debug)]
 pub(crate) struct LabelShares {
     all: Arc<Semaphore>,
     by_address: AddressPermits,
+    /// How many an address may have.
+    of_address: usize,
 }
 
 /// The share of one watch; returned on drop.
@@ -28,8 +30,9 @@ pub(crate) struct LabelShare {
 impl LabelShares {
     /// As many as this configuration needs.
     pub(crate) fn new(config: &ElectrumConfig) -> Self {
-        // Whatever is configured, the largest subscription can be widened: then it has two watches.
-        let of_one = config.labels_per_subscription.saturating_add(1).saturating_mul(2);
+        // Whatever is configured, the largest subscription can be widened.
+        let of_watch = config.labels_per_subscription.saturating_add(1).max(LABELS_AT_LEAST);
+        let of_one = of_watch.saturating_mul(WATCHES_OF_SUBSCRIPTION);
         let of_address = config
             .subscriptions_per_connection
             .saturating_mul(LABELS_PER_SUBSCRIPTION)
@@ -38,9 +41,11 @@ impl LabelShares {
     }
 
     fn of(all: usize, of_address: usize) -> Self {
+        let of_address = of_address.min(Semaphore::MAX_PERMITS);
         Self {
             all: Arc::new(Semaphore::new(all.min(Semaphore::MAX_PERMITS))),
-            by_address: AddressPermits::new(Semaphore::MAX_PERMITS, of_address.min(Semaphore::MAX_PERMITS)),
+            by_address: AddressPermits::new(Semaphore::MAX_PERMITS, of_address),
+            of_address,
         }
     }
 
@@ -57,8 +62,10 @@ impl LabelShares {
             let permit = self.by_address.try_acquire(address, permits);
             Some(permit.ok_or_else(|| {
                 RpcError::parameter(format!(
-                    "the subscriptions of this address have too many labels: {LABELS_PER_SUBSCRIPTION} times \
-                     electrum.subscriptions_per_connection are allowed, and a watch takes {LABELS_AT_LEAST} at least; end one first"
+                    "the subscriptions of this address have too many labels: {} are allowed, {LABELS_PER_SUBSCRIPTION} times \
+                     electrum.subscriptions_per_connection or {WATCHES_OF_SUBSCRIPTION} times electrum.labels_per_subscription, and a watch \
+                     takes {LABELS_AT_LEAST} at least; end one first",
+                    self.of_address
                 ))
             })?)
         };
@@ -98,7 +105,9 @@ mod tests {
         assert_eq!(small.len(), (2_000 - 1_001) / LABELS_AT_LEAST);
         let refused = take(1, 1).unwrap_err();
         assert!(
-            refused.code == -32_602 && refused.message.contains("electrum.subscriptions_per_connection"),
+            refused.code == -32_602
+                && refused.message.contains("2000 are allowed")
+                && refused.message.contains("electrum.subscriptions_per_connection"),
             "{refused:?}"
         );
         let other = take(2, 1_500).unwrap();
@@ -111,14 +120,16 @@ mod tests {
 
     #[test]
     fn the_largest_subscription_fits_and_can_be_widened() {
-        for (subscriptions, labels) in [(1_000, 1_000), (1, 1_000_000), (1_000_000, 0)] {
+        for (subscriptions, labels) in [(1_000, 1_000), (1, 1_000_000), (1, 0), (1_000_000, 0)] {
             let shares = LabelShares::new(&ElectrumConfig {
                 subscriptions_per_connection: subscriptions,
                 labels_per_subscription: labels,
                 ..ElectrumConfig::default()
             });
-            let two = [(); 2].map(|()| shares.take([192, 0, 2, 1].into(), labels + 1).is_ok());
-            assert_eq!(two, [true, true], "{subscriptions} subscriptions, {labels} labels");
+            let take = || shares.take([192, 0, 2, 1].into(), labels + 1);
+            let watches: Vec<_> = (0..WATCHES_OF_SUBSCRIPTION).map(|_| take()).collect();
+            let is_ok = watches.iter().all(Result::is_ok);
+            assert!(is_ok, "{subscriptions} subscriptions, {labels} labels");
         }
     }
 }
