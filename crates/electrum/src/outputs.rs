@@ -187,15 +187,19 @@ impl Outputs {
         Some(script)
     }
 
-    /// A subscription has ended: what is known of its outputs is not kept up to date.
-    pub(crate) fn ended(&mut self, address: &str) {
+    /// A subscription has ended: what is known of its outputs is not kept up to date. Returns the scripts that no other
+    /// subscription has.
+    pub(crate) fn ended(&mut self, address: &str) -> Vec<ScriptHash> {
+        let mut ended = Vec::new();
         for outpoint in self.outpoints_where(|output| &*output.address == address) {
             if let Some(script) = self.remove(outpoint)
                 && let Some(of_script) = self.scripts.get_mut(&script)
             {
                 of_script.has_ended = of_script.outputs.is_empty();
+                ended.extend(of_script.has_ended.then_some(script));
             }
         }
+        ended
     }
 
     /// A new watch of a subscription has scanned these places: outputs there that neither it nor a later one has found

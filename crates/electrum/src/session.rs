@@ -69,8 +69,10 @@ pub(crate) struct Session {
 }
 
 /// A script that may have no transaction any more, but soon again.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Emptied {
+    /// Of its subscription.
+    address: Arc<str>,
     /// The number of the watch that has reverted its payment; 0: none has.
     by: u64,
     was_in_block: bool,
@@ -248,7 +250,8 @@ impl Session {
                 if is_main {
                     // Outputs that the watch before it has found there, and that have left since.
                     let in_mempool = |place| place == Place::Mempool;
-                    self.changed.extend(self.outputs.scanned(&address, number, in_mempool));
+                    let gone = self.outputs.scanned(&address, number, in_mempool);
+                    self.gone(&address, gone);
                 }
             }
             WatchMessage::Settled { .. } => {
@@ -269,7 +272,7 @@ impl Session {
                         // `MempoolScanned` is the end of that scan.
                         Place::Mempool => false,
                     });
-                    self.changed.extend(gone);
+                    self.gone(&address, gone);
                     self.has_scanned(&address, role, number);
                 }
             }
@@ -307,6 +310,7 @@ impl Session {
                     if let Some(script) = self.outputs.reverted(message.outpoint) {
                         self.changed.insert(script);
                         let emptied = Emptied {
+                            address,
                             by: number,
                             was_in_block: payment.block_height.is_some(),
                             ..Emptied::default()
@@ -328,6 +332,17 @@ impl Session {
                 | Event::RelayDisconnected(_)
                 | Event::Tweaks(_) => {}
             },
+        }
+    }
+
+    /// Outputs of these scripts are gone.
+    fn gone(&mut self, address: &Arc<str>, scripts: Vec<ScriptHash>) {
+        for script in scripts {
+            self.changed.insert(script);
+            self.emptied.entry(script).or_insert_with(|| Emptied {
+                address: Arc::clone(address),
+                ..Emptied::default()
+            });
         }
     }
 

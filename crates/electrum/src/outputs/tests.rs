@@ -123,9 +123,9 @@ fn the_order_is_that_of_the_chain_and_the_mempool_is_last() {
 fn a_script_whose_subscription_has_ended_is_never_asked_elsewhere() {
     let mut outputs = Outputs::default();
     outputs.found(outpoint(1, 0), output(block(5)), &address(), 1);
-    outputs.ended("sprt1b");
+    assert_eq!(outputs.ended("sprt1b"), []);
     assert_eq!(outputs.knowledge(script()), Knowledge::Found);
-    outputs.ended("sprt1a");
+    assert_eq!(outputs.ended("sprt1a"), [script()]);
     assert_eq!(outputs.knowledge(script()), Knowledge::Ended);
     assert!(outputs.bytes() > 0);
     // Found again by another watch.

@@ -10,6 +10,7 @@ use crate::ask::{Ask, Step};
 use crate::error::RpcError;
 use crate::limits::SUBSCRIPTION_INTERVAL;
 use crate::order::{EarlierBlocks, EarlierScans, Keys, Order, Subscribed};
+use crate::outputs::ScriptHash;
 use crate::reply::{Text, text};
 use crate::request::{Params, list};
 use crate::start::{self, Start};
@@ -123,7 +124,13 @@ impl Session {
         if self.subscriptions.remove(address).is_some() {
             self.by_watch.retain(|_, served| &*served.address != address);
             self.earlier.end(address);
-            self.outputs.ended(address);
+            let held = self.emptied.iter().filter(|(_, emptied)| &*emptied.address == address);
+            let held: Vec<ScriptHash> = held.map(|(script, _)| *script).collect();
+            // Nothing is notified of what is not followed any more.
+            for script in held.into_iter().chain(self.outputs.ended(address)) {
+                self.changed.remove(&script);
+                self.emptied.remove(&script);
+            }
         }
         self.publish_scans();
         text(address)

@@ -513,6 +513,31 @@ async fn an_ended_subscription_sends_nothing_and_its_scripts_go_nowhere() {
     assert!(refused.message.contains("not followed any more"), "{refused:?}");
 }
 
+/// Also what was held back, in case that the payment came back.
+#[tokio::test(start_paused = true)]
+async fn no_script_of_an_ended_subscription_is_notified() {
+    let mut session = subscribed(options());
+    session.mail(progress(1.0));
+    for n in [1, 2] {
+        session.mail(detected(n, Some(9)));
+    }
+    tokio::time::advance(Duration::from_millis(250)).await;
+    session.due(Instant::now());
+    let [held, changed] = [1, 2].map(|n| ScriptHash::of_key(&[n; 32]).to_string());
+    for script in [&held, &changed] {
+        assert!(result(&mut session, SCRIPTS, json!([script])).unwrap().is_string());
+    }
+    session.mail(reverted(1, Some(9)));
+    assert_eq!(session.due(Instant::now()), Vec::<String>::new());
+    session.mail(message(2, Event::PaymentSpent(spent_by(2, 3, Some(10)))));
+    drop(session.answered(Answer::Unsubscribed {
+        address: ADDRESS.to_owned(),
+    }));
+    assert_eq!(session.due(Instant::now()), Vec::<String>::new());
+    tokio::time::advance(options().timeouts.reorganisation).await;
+    assert_eq!((session.due(Instant::now()), session.next()), (vec![], None));
+}
+
 #[test]
 fn the_backend_is_asked_about_other_scripts_and_transactions_only() {
     let mut session = subscribed(Options {
