@@ -472,7 +472,7 @@ impl MailboxReceiver {
                 Some("the scans of your watches are too far behind: connect again with fewer watches or labels")
             }
             TOO_MANY_PAYMENTS => Some(
-                "your watches have too many payments in the mempool and the newest 2,016 blocks, or too many unspent outputs: spread them over more connections, or try again later",
+                "your watches have too many payments in the mempool and the newest 2,016 blocks, or too many unspent outputs, or (over Electrum) subscriptions with too many labels: spread them over more connections, or try again later",
             ),
             _ => Some("a scan for your watches failed: connect again, watch again, and resume"),
         }

@@ -11,6 +11,7 @@ use sdk_relay_bip352::keys::CHANGE_LABEL;
 use crate::error::RpcError;
 use crate::handles::Handles;
 use crate::label_share::LabelShare;
+use crate::limits::SUBSCRIPTIONS_BYTES;
 use crate::order::EarlierBlocks;
 
 /// Memory of an extent besides its labels, and of a label in a set whose nodes may be half full.
@@ -76,11 +77,7 @@ impl Extents {
 
     /// Memory of them, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let covered = self.lock();
-        let extents = covered.by_address.values();
-        extents
-            .map(|extent| EXTENT_BYTES + extent.labels.len() * LABEL_BYTES)
-            .sum()
+        self.lock().bytes()
     }
 
     /// A subscription whose earlier blocks are not scanned.
@@ -143,6 +140,15 @@ impl Extents {
                 "labels: expected at most {most} (electrum.labels_per_subscription), with those of earlier subscriptions to the same wallet"
             )));
         }
+        let before = covered.by_address.get(address).map_or(0, Extent::bytes);
+        let bytes = covered.bytes() - before + bytes_with(all.len());
+        if bytes > SUBSCRIPTIONS_BYTES {
+            return Err(RpcError::parameter(format!(
+                "the subscriptions of this connection have too many labels together: they may take {} MB of memory, {EXTENT_BYTES} bytes for \
+                 each and {LABEL_BYTES} more for each label; end one first, or use another connection",
+                SUBSCRIPTIONS_BYTES >> 20
+            )));
+        }
         Ok((all, widened))
     }
 
@@ -202,7 +208,22 @@ impl Extents {
     }
 }
 
+impl Covered {
+    fn bytes(&self) -> usize {
+        self.by_address.values().map(Extent::bytes).sum()
+    }
+}
+
+/// Memory of an extent with so many labels, in bytes.
+fn bytes_with(labels: usize) -> usize {
+    EXTENT_BYTES + labels * LABEL_BYTES
+}
+
 impl Extent {
+    fn bytes(&self) -> usize {
+        bytes_with(self.labels.len())
+    }
+
     fn ids(&self) -> impl Iterator<Item = &str> {
         let earlier = self.earlier.iter();
         let earlier = earlier.flat_map(|earlier| earlier.watch.iter().chain(&earlier.before));
@@ -324,5 +345,26 @@ mod tests {
         let labels: Vec<u32> = (0..100).collect();
         extents.insert("sp9".to_owned(), extent(&labels, heights(900, None), "watch-9", true));
         assert!(extents.bytes() > before + 100 * LABEL_BYTES);
+    }
+
+    /// The connection would be closed otherwise, with all of its subscriptions.
+    #[test]
+    fn a_subscription_is_refused_with_which_all_take_too_much_memory() {
+        let extents = Extents::default();
+        let labels: Vec<u32> = (1..=1_000).collect();
+        let subscribe = |address: String| {
+            let (labels, range) = extents.widened(&address, &labels, heights(0, None), 1_000)?;
+            let labels: Vec<u32> = labels.into_iter().collect();
+            extents.insert(address, extent(&labels, range, "watch", false));
+            Ok(())
+        };
+        let refused: Result<(), RpcError> = (0..1_000).try_for_each(|n| subscribe(format!("sp{n}")));
+        let refused = refused.unwrap_err();
+        assert!(
+            refused.code == -32_602 && refused.message.contains("too many labels together"),
+            "{refused:?}"
+        );
+        assert!(extents.bytes() > SUBSCRIPTIONS_BYTES / 2 && extents.bytes() <= SUBSCRIPTIONS_BYTES);
+        subscribe("sp0".to_owned()).expect("it replaces one");
     }
 }

@@ -25,6 +25,8 @@ pub(crate) const LABELS_PER_SUBSCRIPTION: usize = 100;
 pub(crate) const WATCHES_OF_SUBSCRIPTION: usize = 4;
 /// A watch counts as this many labels at least: so an address has at most two watches for each subscription.
 pub(crate) const LABELS_AT_LEAST: usize = 50;
+/// Memory of the subscriptions of one connection in bytes: three quarters of what they and the found outputs may take.
+pub(crate) const SUBSCRIPTIONS_BYTES: usize = 6 << 20;
 /// Transactions in one notification: progress reaches the client between them.
 pub(crate) const PAGE: usize = 100;
 /// Lines that one connection has in work at once. Further ones are not read, so that a client that sends faster than
