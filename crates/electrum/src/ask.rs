@@ -4,6 +4,7 @@ use bitcoin::{Transaction, Txid};
 use serde_json::Value;
 
 use crate::error::RpcError;
+use crate::methods::{END_SCRIPTS, SCRIPTS};
 use crate::order::{EarlierScans, Keys, Order, Subscribed};
 use crate::outputs::{Place, ScriptHash};
 use crate::reply::Text;
@@ -67,6 +68,15 @@ pub(crate) struct BackendCall {
     pub(crate) params: Vec<Value>,
 }
 
+/// A request about a script that the backend has answered, or not.
+#[derive(Debug)]
+pub(crate) struct OfBackend {
+    pub(crate) script: ScriptHash,
+    /// Whether it begins a subscription, and the backend has accepted it.
+    pub(crate) is_subscribed: bool,
+    pub(crate) outcome: Result<Text, RpcError>,
+}
+
 /// The answer to a question.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -83,6 +93,22 @@ pub(crate) enum Answer {
         method: &'static str,
         script: ScriptHash,
     },
+    /// A subscription to a script at the backend.
+    OfBackend(OfBackend),
+}
+
+impl BackendCall {
+    /// The script to whose changes it subscribes.
+    pub(crate) fn subscribes_to(&self) -> Option<ScriptHash> {
+        self.script().filter(|_| self.method == SCRIPTS)
+    }
+
+    /// The script whose subscription it begins or ends.
+    pub(crate) fn script(&self) -> Option<ScriptHash> {
+        let script = self.params.first().and_then(Value::as_str)?;
+        let is_of_scripts = [SCRIPTS, END_SCRIPTS].contains(&self.method);
+        script.parse().ok().filter(|_| is_of_scripts)
+    }
 }
 
 impl Ask {

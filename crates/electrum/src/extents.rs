@@ -352,13 +352,13 @@ mod tests {
     fn a_subscription_is_refused_with_which_all_take_too_much_memory() {
         let extents = Extents::default();
         let labels: Vec<u32> = (1..=1_000).collect();
-        let subscribe = |address: String| {
+        let subscribe = |address: String| -> Result<(), RpcError> {
             let (labels, range) = extents.widened(&address, &labels, heights(0, None), 1_000)?;
             let labels: Vec<u32> = labels.into_iter().collect();
             extents.insert(address, extent(&labels, range, "watch", false));
             Ok(())
         };
-        let refused: Result<(), RpcError> = (0..1_000).try_for_each(|n| subscribe(format!("sp{n}")));
+        let refused = (0..1_000).try_for_each(|n| subscribe(format!("sp{n}")));
         let refused = refused.unwrap_err();
         assert!(
             refused.code == -32_602 && refused.message.contains("too many labels together"),

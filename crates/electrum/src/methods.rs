@@ -9,6 +9,7 @@ pub(crate) const SUBSCRIBE: &str = "blockchain.silentpayments.subscribe";
 pub(crate) const UNSUBSCRIBE: &str = "blockchain.silentpayments.unsubscribe";
 /// Also that of the notifications of the backend.
 pub(crate) const SCRIPTS: &str = "blockchain.scripthash.subscribe";
+pub(crate) const END_SCRIPTS: &str = "blockchain.scripthash.unsubscribe";
 /// Of all methods about scripts.
 pub(crate) const SCRIPTS_PREFIX: &str = "blockchain.scripthash.";
 

@@ -60,12 +60,20 @@ pub(crate) struct Session {
     outputs: Outputs,
     /// Scripts whose changes are notified, with the last status.
     scripts: HashMap<ScriptHash, Option<String>>,
-    /// Scripts whose changes the backend reports.
-    backend_scripts: BTreeSet<ScriptHash>,
+    /// Scripts whose changes the backend reports, or will report if it accepts the subscription.
+    backend_scripts: BTreeMap<ScriptHash, AtBackend>,
     /// Scripts with changes that are not notified yet.
     changed: BTreeSet<ScriptHash>,
     /// Those of them that may have no transaction any more, which is not notified at once.
     emptied: BTreeMap<ScriptHash, Emptied>,
+}
+
+/// A subscription at the backend.
+#[derive(Clone, Copy, Debug, Default)]
+struct AtBackend {
+    is_subscribed: bool,
+    /// Requests for it without an answer.
+    asked: usize,
 }
 
 /// A script that may have no transaction any more, but soon again.
@@ -114,7 +122,7 @@ impl Session {
             new_subscriptions: Pace::new(SUBSCRIPTION_INTERVAL, at_once(options.max_subscriptions)),
             outputs: Outputs::default(),
             scripts: HashMap::new(),
-            backend_scripts: BTreeSet::new(),
+            backend_scripts: BTreeMap::new(),
             changed: BTreeSet::new(),
             emptied: BTreeMap::new(),
         }
@@ -227,6 +235,7 @@ impl Session {
                 Ok("null".to_owned())
             }
             Answer::Script { method, script } => self.found_script(method, script),
+            Answer::OfBackend(of_backend) => self.at_backend(of_backend),
         }
     }
 
@@ -444,7 +453,7 @@ impl Session {
     pub(crate) fn backend_changed(&self, script: ScriptHash, status: Option<&str>) -> Option<String> {
         let params = format!(r#"["{script}",{}]"#, status_text(status));
         self.backend_scripts
-            .contains(&script)
+            .contains_key(&script)
             .then(|| notification(SCRIPTS, &params))
     }
 }

@@ -14,7 +14,7 @@ use sdk_relay_transport::{AnswerShare, SMALL_ANSWER};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::ask::{Answer, Ask, BackendCall, Step};
+use crate::ask::{Answer, Ask, BackendCall, OfBackend, Step};
 use crate::backend::{Backend, Late};
 use crate::error::RpcError;
 use crate::extents::Extents;
@@ -351,7 +351,18 @@ impl Context {
             Ask::Estimate(blocks) => node.estimate(blocks).await?,
             Ask::RelayFee => node.relay_fee().await?,
             Ask::Backend(call) => match &self.backend {
-                Some(backend) => self.ask_backend(backend, call, has_waited).await?,
+                Some(backend) => {
+                    let subscribes_to = call.subscribes_to();
+                    let outcome = self.ask_backend(backend, call, has_waited).await;
+                    if let Some(script) = subscribes_to {
+                        return Ok(Answer::OfBackend(OfBackend {
+                            script,
+                            is_subscribed: outcome.is_ok(),
+                            outcome,
+                        }));
+                    }
+                    outcome?
+                }
                 None => return Err(RpcError::internal("no backend: please report this bug")),
             },
         };
@@ -359,14 +370,19 @@ impl Context {
     }
 
     /// Takes the memory for an answer, where its line has several or large ones; without it, an error is the answer.
-    fn with_share(&self, answer: Answer, shares: &Mutex<Shares>) -> Answer {
-        let Answer::Text(Ok(text)) = &answer else {
-            return answer;
+    fn with_share(&self, mut answer: Answer, shares: &Mutex<Shares>) -> Answer {
+        let outcome = match &mut answer {
+            Answer::Text(outcome) => outcome,
+            // The session has to know that it is subscribed, whatever the client is told.
+            Answer::OfBackend(of_backend) => &mut of_backend.outcome,
+            _ => return answer,
         };
-        if self.share(text.len(), shares) {
-            return answer;
+        if let Ok(text) = outcome
+            && !self.share(text.len(), shares)
+        {
+            *outcome = Err(unread());
         }
-        Answer::Text(Err(unread()))
+        answer
     }
 
     /// Takes the memory for the transactions of a line, which wait for their turn at the node.

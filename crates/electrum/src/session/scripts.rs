@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::Session;
 use crate::args::Args;
-use crate::ask::{Ask, BackendCall, Step};
+use crate::ask::{Ask, BackendCall, OfBackend, Step};
 use crate::error::RpcError;
 use crate::limits::MAX_SCRIPTS;
-use crate::methods::{SCRIPTS, no_such_script, unknown};
+use crate::methods::{END_SCRIPTS, SCRIPTS, no_such_script, unknown};
 use crate::outputs::{Knowledge, ScriptHash};
 use crate::reply::{Text, status_text};
 use crate::request::Params;
@@ -15,7 +15,7 @@ use crate::request::Params;
 /// The methods, which are also all that the backend is asked about scripts.
 const METHODS: [&str; 6] = [
     SCRIPTS,
-    "blockchain.scripthash.unsubscribe",
+    END_SCRIPTS,
     "blockchain.scripthash.get_history",
     "blockchain.scripthash.get_mempool",
     "blockchain.scripthash.get_balance",
@@ -30,24 +30,24 @@ impl Session {
         let args = Args::new(params, &["scripthash"])?;
         let script: ScriptHash = args.parsed(0, "expected the SHA-256 of a script in reverse, 64 hex digits")?;
         let is_subscribe = method == SCRIPTS;
-        if is_subscribe && self.scripts.len() + self.backend_scripts.len() >= MAX_SCRIPTS {
+        let is_known = self.scripts.contains_key(&script) || self.backend_scripts.contains_key(&script);
+        if is_subscribe && !is_known && self.scripts.len() + self.backend_scripts.len() >= MAX_SCRIPTS {
             let message = format!("a connection has at most {MAX_SCRIPTS} subscriptions to scripts: end some first");
             return Err(RpcError::parameter(message));
         }
         match self.outputs.knowledge(script) {
             Knowledge::Found => Ok(Step::Done(Ok(self.answer(method, script)))),
             // To end a subscription needs no knowledge.
-            Knowledge::Ended if !is_subscribe && method.ends_with("unsubscribe") => {
-                Ok(Step::Done(Ok(self.answer(method, script))))
-            }
+            Knowledge::Ended if method == END_SCRIPTS => Ok(Step::Done(Ok(self.answer(method, script)))),
             Knowledge::Ended => Err(RpcError::refused(
                 "the silent payments of this script are not followed any more: subscribe to them again with \
                  blockchain.silentpayments.subscribe",
             )),
             Knowledge::None if self.options.has_backend => {
                 match method {
-                    SCRIPTS => drop(self.backend_scripts.insert(script)),
-                    "blockchain.scripthash.unsubscribe" => drop(self.backend_scripts.remove(&script)),
+                    // Now: what the backend reports may overtake its answer, which waits for others of its line.
+                    SCRIPTS => self.backend_scripts.entry(script).or_default().asked += 1,
+                    END_SCRIPTS => drop(self.backend_scripts.remove(&script)),
                     _ => {}
                 }
                 Ok(Step::Ask(Ask::Backend(BackendCall {
@@ -78,6 +78,24 @@ impl Session {
         }
     }
 
+    /// The backend has answered to a subscription. One that it has refused does not count.
+    pub(super) fn at_backend(&mut self, of_backend: OfBackend) -> Result<Text, RpcError> {
+        let OfBackend {
+            script,
+            is_subscribed,
+            outcome,
+        } = of_backend;
+        // Otherwise the client has ended it meanwhile.
+        if let Some(at_backend) = self.backend_scripts.get_mut(&script) {
+            at_backend.asked = at_backend.asked.saturating_sub(1);
+            at_backend.is_subscribed |= is_subscribed;
+            if !at_backend.is_subscribed && at_backend.asked == 0 {
+                self.backend_scripts.remove(&script);
+            }
+        }
+        outcome
+    }
+
     fn answer(&mut self, method: &str, script: ScriptHash) -> Text {
         match method {
             SCRIPTS => {
@@ -87,7 +105,7 @@ impl Session {
                 self.scripts.insert(script, status);
                 result
             }
-            "blockchain.scripthash.unsubscribe" => self.scripts.remove(&script).is_some().to_string(),
+            END_SCRIPTS => self.scripts.remove(&script).is_some().to_string(),
             "blockchain.scripthash.get_history" => self.outputs.history(script),
             "blockchain.scripthash.get_mempool" => self.outputs.mempool(script),
             "blockchain.scripthash.get_balance" => self.outputs.balance(script),

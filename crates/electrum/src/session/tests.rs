@@ -8,6 +8,7 @@ use sdk_relay_protocol::{Notification, Payment, PaymentSpent, WatchProgress};
 use serde_json::json;
 
 use super::*;
+use crate::ask::OfBackend;
 use crate::order::{EarlierBlocks, Subscribed};
 use crate::request::{Line, parse};
 
@@ -611,15 +612,37 @@ fn subscriptions_to_scripts_are_bounded() {
         refused.code == -32_602 && refused.message.contains("1000"),
         "{refused:?}"
     );
+    // The backend has accepted one, and refused another.
+    let refused = RpcError::refused("too many");
+    for (n, outcome) in [(1, Ok("null".to_owned())), (2, Err(refused))] {
+        let of_backend = OfBackend {
+            script: script(n).parse().unwrap(),
+            is_subscribed: outcome.is_ok(),
+            outcome: outcome.clone(),
+        };
+        assert_eq!(session.answered(Answer::OfBackend(of_backend)), outcome);
+    }
+    let subscribe = |session: &mut Session, n: usize| step(session, SCRIPTS, json!([script(n)]));
+    assert!(matches!(subscribe(&mut session, 1_000), Step::Ask(_)));
+    assert!(matches!(subscribe(&mut session, 1_001), Step::Done(Err(_))));
+    // Those that there are do not become more.
+    for n in [1, 3, 1_000] {
+        assert!(matches!(subscribe(&mut session, n), Step::Ask(_)), "{n}");
+    }
+    // A second request is refused for one that is subscribed: it stays.
+    let of_backend = OfBackend {
+        script: script(1).parse().unwrap(),
+        is_subscribed: false,
+        outcome: Err(RpcError::refused("busy")),
+    };
+    drop(session.answered(Answer::OfBackend(of_backend)));
+    assert!(matches!(subscribe(&mut session, 1_001), Step::Done(Err(_))));
     drop(step(
         &mut session,
         "blockchain.scripthash.unsubscribe",
         json!([script(0)]),
     ));
-    assert!(matches!(
-        step(&mut session, SCRIPTS, json!([script(1_000)])),
-        Step::Ask(_)
-    ));
+    assert!(matches!(subscribe(&mut session, 1_001), Step::Ask(_)));
 }
 
 #[tokio::test(start_paused = true)]
