@@ -20,16 +20,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::link::{Link, Message, Reply, Waiting, silent};
 use crate::ask::BackendCall;
 use crate::error::RpcError;
-use crate::limits::{AGAIN_AT_ONCE, BACKEND_AHEAD};
-use crate::methods::SCRIPTS;
+use crate::limits::{AGAIN_AT_ONCE, BACKEND_AHEAD, REFUSALS};
+use crate::methods::{END_SCRIPTS, SCRIPTS};
 use crate::outputs::ScriptHash;
 use crate::reply::Text;
 use crate::timeouts::Timeouts;
 
 pub use self::check::check_backend;
 pub(crate) use self::state::BackendState;
-
-const END_SCRIPTS: &str = "blockchain.scripthash.unsubscribe";
 
 /// What the backend reports without a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,10 +62,20 @@ pub(crate) struct Driver {
     notices: mpsc::Sender<Notice>,
     /// Scripts to which the client has subscribed, with the status that was reported last. The session bounds them.
     scripts: BTreeMap<ScriptHash, Option<String>>,
+    /// Those of them that the backend has refused on this connection.
+    refused: BTreeMap<ScriptHash, Refused>,
     /// Changes that the connection has not taken: the newest of each script.
     changes: BTreeMap<ScriptHash, Option<String>>,
     /// Why a subscription is lost. It is reported before the changes.
     lost: Option<RpcError>,
+}
+
+/// A subscription that the backend has refused to make again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Refused {
+    times: u8,
+    /// When it is sent again; `None` if it is sent.
+    again: Option<Instant>,
 }
 
 /// The last attempt to connect has failed.
@@ -94,6 +102,7 @@ impl Backend {
             requests,
             notices,
             scripts: BTreeMap::new(),
+            refused: BTreeMap::new(),
             changes: BTreeMap::new(),
             lost: None,
         };
@@ -181,12 +190,14 @@ impl Driver {
     async fn serve(&mut self, mut link: Link, first: Option<Request>) -> Option<String> {
         let _connected = self.state.connected();
         let mut again: VecDeque<ScriptHash> = self.scripts.keys().copied().collect();
+        self.refused.clear();
         let (mut next, notices) = (first, self.notices.clone());
         let reason = loop {
             if let Err(reason) = self.send(&mut link, next.take(), &mut again).await {
                 break reason;
             }
             let (ping, lost) = (link.ping_at(self.timeouts.backend_ping), link.lost_at());
+            let retry = self.refused.values().filter_map(|refused| refused.again).min();
             tokio::select! {
                 request = self.requests.recv() => match request {
                     Some(request) => next = Some(request),
@@ -206,6 +217,7 @@ impl Driver {
                     }
                 }
                 () = sleep_until(lost.unwrap_or(ping)), if lost.is_some() => break link.silent(),
+                () = sleep_until(retry.unwrap_or(ping)), if retry.is_some() => again.extend(self.retried(Instant::now())),
                 () = sleep_until(ping) => {
                     let call = BackendCall { method: "server.ping", params: Vec::new() };
                     if let Err(reason) = link.send(&call, Waiting::Ping).await {
@@ -223,20 +235,34 @@ impl Driver {
         Some(reason)
     }
 
+    /// The subscriptions that were refused, and are to be sent again now.
+    fn retried(&mut self, now: Instant) -> Vec<ScriptHash> {
+        let mut due = Vec::new();
+        for (script, refused) in &mut self.refused {
+            if refused.again.is_some_and(|at| at <= now) {
+                refused.again = None;
+                due.push(*script);
+            }
+        }
+        due
+    }
+
     /// Sends a request of the client, and subscriptions that it had before.
     async fn send(
-        &self,
+        &mut self,
         link: &mut Link,
         request: Option<Request>,
         again: &mut VecDeque<ScriptHash>,
     ) -> Result<(), String> {
         if let Some(Request { call, reply }) = request {
-            let script = call.params.first().and_then(Value::as_str);
-            let script = script.and_then(|script| script.parse().ok());
-            let is_of_scripts = [SCRIPTS, END_SCRIPTS].contains(&call.method);
+            let script = call.script();
+            if let Some(script) = script.filter(|_| call.method == END_SCRIPTS) {
+                // Whatever the backend answers: the client does not follow it any more.
+                self.forget(script);
+            }
             let waiting = Waiting::Client {
                 reply,
-                script: script.filter(|_| is_of_scripts).map(|script| (call.method, script)),
+                script: script.map(|script| (call.method, script)),
             };
             link.send(&call, waiting).await?;
         }
@@ -253,6 +279,12 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    fn forget(&mut self, script: ScriptHash) {
+        self.scripts.remove(&script);
+        self.refused.remove(&script);
+        self.changes.remove(&script);
     }
 
     fn received(&mut self, link: &mut Link, line: &[u8]) -> Result<(), String> {
@@ -289,31 +321,57 @@ impl Driver {
         Ok(())
     }
 
+    /// Whether a subscription that was refused is sent again: later each time.
+    fn try_again(&mut self, script: ScriptHash) -> bool {
+        let (shortest, longest) = self.timeouts.backend_retry;
+        let refused = self.refused.entry(script).or_default();
+        if refused.times >= REFUSALS {
+            return false;
+        }
+        let pause = shortest.saturating_mul(1 << refused.times).min(longest);
+        refused.times += 1;
+        refused.again = Some(Instant::now() + pause);
+        true
+    }
+
     fn answered(&mut self, waiting: Waiting, outcome: Result<Text, RpcError>) {
         let status = |text: &Text| serde_json::from_str::<Option<String>>(text).ok().flatten();
         match waiting {
             Waiting::Client { reply, script } => {
-                if let (Some((method, script)), Ok(text)) = (script, &outcome) {
-                    if method == SCRIPTS {
+                match (script, &outcome) {
+                    // Again, as a subscription before it may have been accepted meanwhile.
+                    (Some((END_SCRIPTS, script)), _) => self.forget(script),
+                    // One that has come too late is not known to the session, which bounds them.
+                    (Some((_, script)), Ok(text)) if !reply.is_closed() => {
                         self.scripts.insert(script, status(text));
-                    } else {
-                        self.scripts.remove(&script);
-                        self.changes.remove(&script);
+                        self.refused.remove(&script);
                     }
+                    _ => {}
                 }
                 answer(reply, outcome);
             }
-            Waiting::Again(script) => match (outcome, self.scripts.get_mut(&script)) {
-                (Ok(text), Some(known)) => {
+            // Unless the client has ended it.
+            Waiting::Again(script) if !self.scripts.contains_key(&script) => {}
+            Waiting::Again(script) => match outcome {
+                Ok(text) => {
                     self.state.accepted();
+                    self.refused.remove(&script);
                     let now = status(&text);
-                    if *known != now {
+                    if let Some(known) = self.scripts.get_mut(&script)
+                        && *known != now
+                    {
                         known.clone_from(&now);
                         self.changes.insert(script, now);
                     }
                 }
+                Err(error) if self.try_again(script) => {
+                    tracing::debug!(
+                        reason = error.message,
+                        "the Electrum backend refuses a subscription; sending it again"
+                    );
+                }
                 // The script stays: it is subscribed to again if the connection is lost before the client knows.
-                (Err(error), Some(_)) => {
+                Err(error) => {
                     self.state.refused(&error.message);
                     self.lost = Some(RpcError::unavailable(format!(
                         "the Electrum server of this relay (electrum.backend) refuses a subscription that it had before: {}; \
@@ -321,7 +379,6 @@ impl Driver {
                         error.message
                     )));
                 }
-                (_, None) => {}
             },
             Waiting::Ping => {}
         }

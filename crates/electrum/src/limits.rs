@@ -67,5 +67,8 @@ pub(crate) const SUBSCRIPTIONS_AT_ONCE: u32 = 100;
 pub(crate) const BACKEND_AHEAD: usize = 64;
 /// Scripts that are subscribed to again at once after the connection to the backend was lost.
 pub(crate) const AGAIN_AT_ONCE: usize = 16;
+/// How often a subscription is sent again that the backend refuses after the connection to it was lost: a server that
+/// starts, or that many clients connect to at once, refuses some for seconds.
+pub(crate) const REFUSALS: u8 = 3;
 /// Longest line of the backend: the hex digits of a block that is one transaction.
 pub(crate) const BACKEND_LINE: usize = 8_100_000;

@@ -89,6 +89,15 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Refuses a request.
+    async fn refuses(&mut self, reason: &str) {
+        let request = self.request().await;
+        let error = json!({"id": request["id"], "error": {"code": -101, "message": reason}});
+        self.send(&error.to_string()).await;
+    }
+}
+
 fn changed(status: Option<&str>) -> Option<Notice> {
     Some(Notice::Changed {
         script: SCRIPT.parse().unwrap(),
@@ -209,12 +218,9 @@ async fn a_subscription_that_is_refused_after_a_lost_connection_ends_that_of_the
     );
     drop(server);
     let mut server = scene.accept().await;
-    let id = &server.request().await["id"];
-    server
-        .send(&format!(
-            r#"{{"id":{id},"error":{{"code":1,"message":"too many subscriptions"}}}}"#
-        ))
-        .await;
+    for _ in 0..=REFUSALS {
+        server.refuses("too many subscriptions").await;
+    }
     let Some(Notice::Lost(error)) = scene.notices.recv().await else {
         panic!("the end")
     };
@@ -227,6 +233,76 @@ async fn a_subscription_that_is_refused_after_a_lost_connection_ends_that_of_the
     );
     assert_eq!(scene.metrics.backend_refused_subscriptions.get(), 1);
     assert!(scene.notices.try_recv().is_err(), "once");
+}
+
+/// A server that many clients connect to after its restart.
+#[tokio::test]
+async fn a_subscription_that_is_refused_for_a_moment_is_sent_again() {
+    let mut scene = Scene::new(hasty());
+    let (server, _) = tokio::join!(
+        async {
+            let mut server = scene.accept().await;
+            server.answers(r#""aa""#).await;
+            server
+        },
+        scene.call()
+    );
+    drop(server);
+    let mut server = scene.accept().await;
+    for _ in 0..REFUSALS {
+        server.refuses("server busy").await;
+    }
+    let again = server.answers(r#""bb""#).await;
+    assert_eq!(
+        (&again["method"], &again["params"]),
+        (&json!(SCRIPTS), &json!([SCRIPT]))
+    );
+    assert_eq!(scene.notices.recv().await, changed(Some("bb")));
+    assert_eq!(scene.metrics.backend_refused_subscriptions.get(), 0);
+}
+
+/// Whatever the backend answers, the client has ended it.
+#[tokio::test]
+async fn a_subscription_whose_end_is_refused_is_not_made_again() {
+    let scene = Scene::new(hasty());
+    let (mut server, _) = tokio::join!(
+        async {
+            let mut server = scene.accept().await;
+            server.answers(r#""aa""#).await;
+            server
+        },
+        scene.call()
+    );
+    let end = BackendCall {
+        method: END_SCRIPTS,
+        params: vec![Value::from(SCRIPT)],
+    };
+    let ((), ended) = tokio::join!(server.refuses("server busy"), scene.backend.call(end, WITHIN));
+    assert!(ended.unwrap().is_err());
+    drop(server);
+    // The next connection is made for this request only.
+    let history = || BackendCall {
+        method: "blockchain.scripthash.get_history",
+        params: vec![Value::from(SCRIPT)],
+    };
+    let server = async {
+        let mut server = scene.accept().await;
+        let request = server.answers("[]").await;
+        (server, request)
+    };
+    let client = async {
+        loop {
+            // One that was sent on the old connection fails.
+            if let Ok(Ok(answer)) = scene.backend.call(history(), WITHIN).await {
+                return answer;
+            }
+        }
+    };
+    let ((_server, request), answer) = tokio::join!(server, client);
+    assert_eq!(
+        (&request["method"], &*answer),
+        (&json!("blockchain.scripthash.get_history"), "[]")
+    );
 }
 
 #[tokio::test]
