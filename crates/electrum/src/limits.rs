@@ -20,7 +20,7 @@ pub(crate) const MAX_SCRIPTS: usize = 1_000;
 pub(crate) const LABELS: usize = 1_000_000;
 /// The same of one address (IPv6: of one /64), for each subscription that a connection may have.
 pub(crate) const LABELS_PER_SUBSCRIPTION: usize = 100;
-/// Watches that a subscription has while it is widened: the one that follows the chain and the one of the earlier blocks,
+/// Watches that a subscription has while it is widened: that which follows the chain and that of the earlier blocks,
 /// each with the one that takes its place.
 pub(crate) const WATCHES_OF_SUBSCRIPTION: usize = 4;
 /// A watch counts as this many labels at least: so an address has at most two watches for each subscription.
