@@ -398,7 +398,7 @@ impl Mailbox {
 
     /// Whether a scan may add payments: at most half of the capacity for histories is used.
     pub(super) fn has_capacity(&self) -> bool {
-        self.capacity() >= self.history_capacity() / 2
+        self.capacity() >= (self.history_capacity() / 2).max(1)
     }
 
     /// How many payments a scan may add. A scan waits for a client that does not read, so that it does not use memory;

@@ -359,6 +359,22 @@ async fn the_scan_of_a_history_waits_for_releases_and_not_for_a_client_that_read
         relay.found(&id);
     }
     assert!(!may_scan(&mut relay), "half of the buffer is for live matches");
+
+    let limits = DetachedLimits {
+        matches: 2,
+        ..DetachedLimits::default()
+    };
+    let mut relay = Relay::new(limits);
+    let (mailbox, frames) = relay.connection(1);
+    let (id, _) = relay.add(&mailbox, 1);
+    drop(frames);
+    relay.watches.forget_dead();
+    assert!(relay.watches.by_id(&id).unwrap().mailbox.has_capacity());
+    relay.found(&id);
+    assert!(
+        !relay.watches.by_id(&id).unwrap().mailbox.has_capacity(),
+        "the smallest buffer too"
+    );
 }
 
 #[tokio::test(start_paused = true)]
