@@ -37,6 +37,15 @@ impl Done {
         }
     }
 
+    /// Whether a request has ended it while it was being sent.
+    pub(crate) fn is_over(&self, position: &Position) -> bool {
+        match self {
+            Self::Event(id) => position.after >= *id,
+            Self::Gap(gap) => position.gap.as_ref() != Some(gap),
+            Self::Replayed(replay, _) => position.replay != Some(*replay),
+        }
+    }
+
     pub(crate) fn apply(&self, position: &mut Position) {
         match self {
             // A request may have moved it further.

@@ -122,6 +122,10 @@ impl Endpoint {
                 self.positions.saved(number).await;
                 self.measure(head);
             }
+            // What has been skipped meanwhile says nothing about the next message.
+            Err(_) if done.is_over(&self.position()) => {
+                self.metrics.failed.inc();
+            }
             Err(failure) => match self.failed(message, done, &failure) {
                 // New events do not wait for a replay: `wait` has its pause.
                 Then::Pause(_) if done.lane() == Lane::Replay => {}

@@ -309,11 +309,14 @@ impl Snapshot {
 }
 
 impl Position {
-    /// Skips the events up to this one, and a gap before the next one.
+    /// Skips the events up to this one, and a gap before the next one; its own position skips the gap that waits there,
+    /// with all that it covers.
     pub(crate) fn skip(&mut self, after: u64) {
-        let covered = |gap: &mut Gap| gap.next <= after.saturating_add(1);
-        if let Some(gap) = self.gap.take_if(covered) {
+        let is_own = after == self.after;
+        let is_covered = |gap: &mut Gap| is_own || gap.next <= after.saturating_add(1);
+        if let Some(gap) = self.gap.take_if(is_covered) {
             self.hole = self.hole.max(gap.hole);
+            self.after = self.after.max(gap.next.saturating_sub(1));
         } else if after > self.after {
             // The rest of it is another gap.
             self.gap = None;

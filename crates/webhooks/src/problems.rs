@@ -33,9 +33,11 @@ pub(crate) fn problem(endpoint: &Endpoint) -> Option<String> {
             "the replay of the webhook {name} has failed since {since}: {error}; the relay tries again by itself, and POST /webhooks/{name}/replay/cancel ends it"
         ));
     }
-    let event = failing.event_id.map_or_else(String::new, |id| {
-        format!("; if the endpoint refuses only event {id}, the body {{\"after_event\":{id}}} skips it")
-    });
+    let (what, after) = match failing.event_id {
+        Some(id) => (format!("event {id}"), id),
+        None => ("this message of type gap".to_owned(), position.after),
+    };
+    let event = format!("; if the endpoint refuses only {what}, the body {{\"after_event\":{after}}} skips it");
     Some(format!(
         "the webhook {name} has failed since {since}, and its events wait: {error}; the relay tries again by itself, and POST /webhooks/{name}/enable at once{event}"
     ))

@@ -102,6 +102,11 @@ impl Status {
         (self.new, self.replay) = (None, None);
     }
 
+    /// The same for the next new message: what has failed was skipped, or begins anew.
+    pub(crate) fn reset_new(&mut self) {
+        self.new = None;
+    }
+
     /// The same for the next message of a replay.
     pub(crate) fn reset_replay(&mut self) {
         self.replay = None;

@@ -118,7 +118,14 @@ impl Endpoint {
                     let log_id = self.positions.log_id();
                     let message = match self.message(kind, entry) {
                         Some(message) => Some(message),
-                        None => self.encoded(Message::gap(&log_id, &self.unreadable(entry, 0))),
+                        None => {
+                            let gap = Gap {
+                                // The same at each attempt.
+                                noticed: replay.requested,
+                                ..self.unreadable(entry, 0)
+                            };
+                            self.encoded(Message::gap(&log_id, &gap))
+                        }
                     };
                     if let Some(message) = message {
                         return Ok(Some((message, Done::Replayed(replay, entry.id))));

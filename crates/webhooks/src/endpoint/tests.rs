@@ -436,6 +436,35 @@ async fn a_gap_can_be_skipped_as_a_whole_or_in_part() {
     assert_eq!(f.posted().await.1, "11");
 }
 
+/// The position that `GET /webhooks` shows, whatever the gap covers.
+#[tokio::test(start_paused = true)]
+async fn the_own_position_skips_every_kind_of_gap() {
+    for (reason, next, hole) in [
+        (Reason::Removed, 8, 0),
+        (Reason::BlocksSkipped, 5, 5),
+        (Reason::LogReplaced, 5, 0),
+        (Reason::Unreadable, 6, 0),
+    ] {
+        let mut position = Position {
+            after: 4,
+            gap: Some(Gap {
+                after: 4,
+                next,
+                hole,
+                reason,
+                noticed: 1,
+            }),
+            ..Position::default()
+        };
+        position.skip(4);
+        assert_eq!(
+            (position.after, position.hole, position.gap),
+            (next - 1, hole, None),
+            "{reason:?}"
+        );
+    }
+}
+
 /// What the file says after a kill is what continues.
 #[tokio::test(start_paused = true)]
 async fn a_gap_that_was_not_delivered_is_kept() {

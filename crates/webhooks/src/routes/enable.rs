@@ -40,6 +40,7 @@ pub(super) async fn enable(
         before = position.after;
         apply(position, after_event, newest)
     })?;
+    endpoint.status().reset_new();
     if let Some(after) = after_event {
         tracing::warn!(
             webhook = endpoint.name(),

@@ -185,6 +185,13 @@ async fn events_can_be_skipped_and_sent_again() {
     }
     receiver.answers(move |message| if message.event_id() == Some(poison) { 400 } else { 200 });
     assert_eq!(enable(poison).await.status, 200);
+    // At once, and not only with the next event.
+    let skipped = shown(&relay, "shop").await;
+    assert_eq!(
+        (&skipped["state"], &skipped["failing_since"]),
+        (&json!("active"), &json!(null)),
+        "{skipped}"
+    );
     mine(&relay, 1).await;
     until_delivered(&relay, "shop").await;
     let later = receiver.accepted().last().unwrap().event_id().unwrap();
