@@ -26,7 +26,8 @@ mod tests;
 /// All watches, in the order of their registration.
 #[derive(Default)]
 pub(super) struct Watches {
-    all: BTreeMap<u64, Watch>,
+    /// Boxed: a node of the map has room for eleven, and half of them are empty.
+    all: BTreeMap<u64, Box<Watch>>,
     numbers: HashMap<String, u64>,
     last: u64,
     /// The connections that have watches.
@@ -126,9 +127,9 @@ impl Watches {
             tip: 0,
             detached,
         };
-        self.all.insert(number, watch);
+        self.all.insert(number, Box::new(watch));
         self.list_keys(owner);
-        self.all.get_mut(&number).ok_or(WatchRefused::Ending)
+        self.all.get_mut(&number).map(Box::as_mut).ok_or(WatchRefused::Ending)
     }
 
     /// The keys of another watch if they are equal, so that they are scanned once.
@@ -210,15 +211,15 @@ impl Watches {
     }
 
     pub(super) fn by_id(&mut self, id: &str) -> Option<&mut Watch> {
-        self.all.get_mut(self.numbers.get(id)?)
+        self.all.get_mut(self.numbers.get(id)?).map(Box::as_mut)
     }
 
     pub(super) fn by_number(&mut self, number: u64) -> Option<&mut Watch> {
-        self.all.get_mut(&number)
+        self.all.get_mut(&number).map(Box::as_mut)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Watch> {
-        self.all.values_mut()
+        self.all.values_mut().map(Box::as_mut)
     }
 
     /// The clients for whom new rows are scanned.

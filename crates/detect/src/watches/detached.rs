@@ -98,7 +98,7 @@ impl Watches {
 
     /// Ends all detached watches with the relay. Connections tell their clients themselves.
     pub(crate) fn stop_detached(&mut self) {
-        let is_detached = |watch: &&Watch| watch.detached.is_some();
+        let is_detached = |watch: &&Box<Watch>| watch.detached.is_some();
         let numbers: Vec<u64> = self
             .all
             .values()

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::gap::Reason;
+use crate::gap::{Gap, Reason};
 use crate::metrics::WebhookMetrics;
 use crate::problems::problem;
 use crate::shown::shown;
