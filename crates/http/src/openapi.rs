@@ -114,6 +114,11 @@ fn document(config: &Config, with_dev: bool, edges: &[Edge]) -> Value {
     });
     document["servers"] = json!([{ "url": "/", "description": "This relay" }]);
     document["components"]["securitySchemes"] = schemes(config);
+    let components = document["components"]["schemas"].as_object_mut();
+    for schema in components.into_iter().flat_map(|all| all.values_mut()) {
+        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+        properties.into_iter().flat_map(|all| all.values_mut()).for_each(bound);
+    }
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.retain(|path, _| with_dev || !path.starts_with("/dev/"));
         for operations in paths.values_mut().filter_map(Value::as_object_mut) {
@@ -227,7 +232,7 @@ fn needs_token(operation: &mut Value, config: &Config) -> bool {
     changes || (reads && config.auth.read_token.is_some())
 }
 
-/// Adds the maximum of a number in a query or a header, which not all tools derive from its format.
+/// Adds the maximum of a number, which not all tools derive from its format.
 fn bound(schema: &mut Value) {
     if schema["format"] == "uint64" && schema.get("maximum").is_none() {
         schema["maximum"] = u64::MAX.into();

@@ -98,13 +98,8 @@ impl Watches {
 
     /// Ends all detached watches with the relay. Connections tell their clients themselves.
     pub(crate) fn stop_detached(&mut self) {
-        let is_detached = |watch: &&Box<Watch>| watch.detached.is_some();
-        let numbers: Vec<u64> = self
-            .all
-            .values()
-            .filter(is_detached)
-            .map(|watch| watch.number)
-            .collect();
+        let detached = self.all.values().filter(|watch| watch.detached.is_some());
+        let numbers: Vec<u64> = detached.map(|watch| watch.number).collect();
         for number in numbers {
             self.end(number, EndReason::RelayStopped, true);
         }
