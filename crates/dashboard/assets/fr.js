@@ -61,7 +61,7 @@ export default {
     oracle: "vérifiez l'Oracle BlindBit. Le relais continue sans lui.",
     peers: "démarrez ce relais, ou corrigez ou retirez son adresse dans mesh.peers.",
     restart: "corrigez la cause, puis redémarrez de nouveau. Le relais tourne avec sa configuration précédente.",
-    webhook: "corrigez le point d'accès ; POST /webhooks/NAME/enable réessaie aussitôt.",
+    webhook: "corrigez le point d'accès ; POST /webhooks/NAME/enable réessaie aussitôt.",
     exiting: "le processus s'arrête : signalez son journal.",
     other: "lisez docs/troubleshooting.md.",
   },
